@@ -1,0 +1,1 @@
+"""Commands around the services: setting up, demo, clients, load test, evaluation."""
