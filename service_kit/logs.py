@@ -1,0 +1,39 @@
+"""Structured logs: one JSON object a line, each with the request id."""
+
+import logging
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+"""The `X-Request-ID` of the request that this context serves; `-` outside one."""
+
+
+class _RequestId(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True
+
+
+def setup_logging(service: str, level: str) -> None:
+    """Send this process's log records to stderr as JSON lines. Called once, by `__main__`."""
+    formatter = JsonFormatter(
+        "%(levelname)s %(name)s %(message)s %(request_id)s",
+        rename_fields={"levelname": "level", "name": "logger"},
+        timestamp="time",
+        json_ensure_ascii=False,
+        static_fields={"service": service},
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    handler.addFilter(_RequestId())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for chatty in ("httpx", "httpcore", "urllib3", "openai"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def event(logger: logging.Logger, message: str, **fields: Any) -> None:
+    """Log `message` at INFO with `fields` as keys of the JSON object."""
+    logger.info(message, extra=fields)

@@ -1,0 +1,219 @@
+"""All settings: frozen, typed, read from `YIJU_*` once at start.
+
+Any secret may also be given as the path of a file that holds it: `YIJU_API_KEYS_FILE=/run/secrets/keys`.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service_kit.errors import SettingsError
+from service_kit.words import Lang
+
+PREFIX = "YIJU_"
+Service = Literal["llm", "stream", "search", "rag"]
+SERVICES: tuple[Service, ...] = get_args(Service)
+ENGLISH_ONLY_MODELS = ("smollm",)
+"""Names of models that are unusable in Chinese; `YIJU_MODEL_LANGS` overrides."""
+
+
+class Address(NamedTuple):
+    """Where a service listens (`host`, `port`) and where the others find it (`url`, no slash at the end)."""
+
+    host: str
+    port: int
+    url: str
+    threads: int
+
+
+class Settings(BaseSettings):
+    """One field per environment variable, `YIJU_` + the field's name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, protected_namespaces=()
+    )
+
+    # engine and model
+    engine: Literal["none", "serial", "openai"] | None = None
+    model: str | None = None
+    model_langs: str | None = None
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda|cuda:\d+|mps)$")
+    precision: Literal["auto", "fp32", "fp16", "bf16", "8bit", "4bit"] = "auto"
+    openai_url: str | None = None
+    openai_key: SecretStr | None = None
+    max_tokens: int = Field(2048, ge=1, le=131_072)
+    queue_limit: int = Field(32, ge=0, le=10_000)
+    generate_timeout_s: float = Field(300.0, gt=0)
+
+    # services
+    llm_host: str = "127.0.0.1"
+    llm_port: int = Field(1707, ge=1, le=65535)
+    llm_url: str | None = None
+    llm_threads: int = Field(64, ge=1, le=1024)
+    stream_host: str = "127.0.0.1"
+    stream_port: int = Field(1708, ge=1, le=65535)
+    stream_url: str | None = None
+    stream_threads: int = Field(64, ge=1, le=1024)
+    search_host: str = "127.0.0.1"
+    search_port: int = Field(1709, ge=1, le=65535)
+    search_url: str | None = None
+    search_threads: int = Field(16, ge=1, le=1024)
+    rag_host: str = "127.0.0.1"
+    rag_port: int = Field(1710, ge=1, le=65535)
+    rag_url: str | None = None
+    rag_threads: int = Field(64, ge=1, le=1024)
+
+    # search
+    search: Literal["embedded"] = "embedded"
+    top_k: int = Field(2, ge=1, le=50)
+
+    # rag_server
+    answer: Literal["auto", "generate", "extract"] = "auto"
+    sessions: str = Field("sqlite", pattern=r"^sqlite$")
+    rewrite_budget_s: float = Field(20.0, gt=0)
+    session_idle_s: float = Field(3600.0, gt=0)
+    search_timeout_s: float = Field(10.0, gt=0)
+
+    # the rest
+    data: Path = Path("data")
+    api_keys: SecretStr | None = None
+    admin_keys: SecretStr | None = None
+    lang: Lang = "zh"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    body_limit: int = Field(2 * 1024 * 1024, ge=1024)
+
+    @field_validator("llm_url", "stream_url", "search_url", "rag_url", "openai_url")
+    @classmethod
+    def _is_http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("a URL such as http://127.0.0.1:1709")
+        return value.rstrip("/")
+
+    @field_validator("model_langs")
+    @classmethod
+    def _are_langs(cls, value: str | None) -> str | None:
+        if value is not None and not set(_split(value)) <= {"zh", "en"}:
+            raise ValueError("zh, en or zh,en")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    def address(self, service: Service) -> Address:
+        """Host, port, URL and WSGI threads of one service."""
+        values = {name: getattr(self, f"{service}_{name}") for name in Address._fields}
+        # The URL's default goes to loopback: a host of 0.0.0.0 can be listened on but not called.
+        values["url"] = values["url"] or f"http://127.0.0.1:{values['port']}"
+        return Address(**values)
+
+    @property
+    def engine_name(self) -> Literal["none", "serial", "openai"]:
+        """`YIJU_ENGINE`, or what the other settings imply: a URL, a model, nothing."""
+        if self.engine:
+            return self.engine
+        if self.openai_url:
+            return "openai"
+        return "serial" if self.model else "none"
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which the model may answer, of `zh` and `en`."""
+        if self.model_langs:
+            return _split(self.model_langs)
+        name = (self.model or "").lower()
+        return ("en",) if any(part in name for part in ENGLISH_ONLY_MODELS) else ("zh", "en")
+
+    @property
+    def accepted_keys(self) -> tuple[str, ...]:
+        """All keys that open the API; the admin's open it too. Empty: no key is asked for."""
+        return _secrets(self.api_keys) + (_secrets(self.admin_keys) if self.api_keys else ())
+
+    @property
+    def accepted_admin_keys(self) -> tuple[str, ...]:
+        return _secrets(self.admin_keys)
+
+    @property
+    def own_key(self) -> str | None:
+        """The key with which one service calls another."""
+        keys = _secrets(self.api_keys)
+        return keys[0] if keys else None
+
+    def printable(self) -> dict[str, Any]:
+        """All values for the log; a secret shows only that it is set."""
+        return {
+            name: ("***" if isinstance(value, SecretStr) else str(value) if isinstance(value, Path) else value)
+            for name, value in self
+            if value is not None
+        }
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment; `overrides` win.
+
+    Raises:
+        SettingsError: a value is not allowed, or a secret's file can not be read.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [_describe(fault) for fault in error.errors()]
+        raise SettingsError("设置有误：\n" + "\n".join(lines), "Bad settings:\n" + "\n".join(lines)) from None
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """`YIJU_*` names in the environment that no setting reads: most likely spelling mistakes."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {PREFIX + name.upper() + "_FILE" for name in _secret_fields(Settings)}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads each secret from the file that `YIJU_<NAME>_FILE` names."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text("utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            name = f"{PREFIX}{field_name.upper()}_FILE"
+            raise SettingsError(f"{name}：读不了 {path}（{error}）", f"{name}: can not read {path} ({error})") from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(None, name)[0] for name in _secret_fields(self.settings_cls)}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _secret_fields(settings_cls: type[BaseSettings]) -> list[str]:
+    return [name for name, field in settings_cls.model_fields.items() if SecretStr in get_args(field.annotation)]
+
+
+def _describe(fault: Any) -> str:
+    name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+    # The value itself stays out: it may be a secret.
+    return f"  {name}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _secrets(value: SecretStr | None) -> tuple[str, ...]:
+    return _split(value.get_secret_value()) if value else ()

@@ -1,0 +1,168 @@
+"""`create_base_app`: a Flask app with what every service has before its first own route.
+
+CORS, request ids, deadlines, JSON errors, body limit, API keys, `/healthz`, `/readyz`, `/metrics`.
+"""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from flask import Flask, Response, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from flask_cors import CORS
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from service_kit import deadline as deadlines
+from service_kit.deadline import Deadline
+from service_kit.errors import BadHttp, NotFound, PayloadTooLarge, YijuError
+from service_kit.logs import event, request_id
+from service_kit.settings import Settings
+from service_kit.web.keys import OPEN_PATHS, require_key
+from service_kit.web.metrics import add_metrics
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_SAFE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_NO_CORS = r"/(?!history\.json).*"
+"""All paths but the trail, which a page from elsewhere must never read through the administrator's browser."""
+
+
+class Check(NamedTuple):
+    """One line of `/readyz`: `run` returns facts to show, or raises YijuError when `name` can not be used."""
+
+    name: str
+    run: Callable[[], dict[str, Any]]
+    required: bool = True
+
+
+ErrorShape = Callable[[dict[str, Any], YijuError], dict[str, Any]]
+"""Gets the standard error body and may add keys to it, for the current request's route."""
+
+
+def create_base_app(
+    service: str, settings: Settings, checks: tuple[Check, ...] = (), shape_error: ErrorShape | None = None
+) -> Flask:
+    """A Flask app for `service` that holds no routes yet but the operational ones."""
+    app = Flask(service, static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it
+    CORS(
+        app,
+        resources={_NO_CORS: {"origins": "*"}},
+        send_wildcard=True,
+        expose_headers=[REQUEST_ID_HEADER, "Retry-After"],
+    )
+    _add_requests(app, service, settings)
+    _add_errors(app, settings, shape_error)
+    _add_health(app, service, settings, checks)
+    return app
+
+
+def current_deadline() -> Deadline:
+    """The current request's deadline, from `X-Deadline`."""
+    deadline: Deadline = g.deadline
+    return deadline
+
+
+def _add_requests(app: Flask, service: str, settings: Settings) -> None:
+    metrics = add_metrics(app, service)
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        g.request_id = given if _SAFE_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id.set(g.request_id)
+        metrics.began()
+        require_key(settings)
+        g.deadline = Deadline.from_header(request.headers.get(deadlines.HEADER))
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers[REQUEST_ID_HEADER] = g.request_id
+        route = str(request.url_rule) if request.url_rule else "none"
+        began, path, method, own_id = g.began, request.path, request.method, g.request_id
+
+        @response.call_on_close
+        def ended() -> None:
+            seconds = time.perf_counter() - began
+            metrics.ended(route, response.status_code, seconds)
+            if path not in OPEN_PATHS:
+                request_id.set(own_id)
+                event(
+                    logger,
+                    "request",
+                    method=method,
+                    path=path,
+                    status=response.status_code,
+                    ms=round(seconds * 1000, 1),
+                )
+
+        return response
+
+
+def _add_errors(app: Flask, settings: Settings, shape_error: ErrorShape | None) -> None:
+    def respond(error: YijuError) -> ResponseReturnValue:
+        body: dict[str, Any] = {"error": {"code": error.code, "message": error.words.to(settings.lang)}}
+        if error.allowed is not None:
+            body["error"]["allowed"] = error.allowed
+        body["error"].update(error.details)
+        response = jsonify(shape_error(body, error) if shape_error else body)
+        response.status_code = error.status
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        elif error.status == 503:
+            response.headers["Retry-After"] = "5"
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+
+    @app.errorhandler(YijuError)
+    def on_own(error: YijuError) -> ResponseReturnValue:
+        return respond(error)
+
+    @app.errorhandler(HTTPException)
+    def on_http(error: HTTPException) -> ResponseReturnValue:
+        return respond(_translate(error, settings))
+
+    @app.errorhandler(Exception)
+    def on_any(error: Exception) -> ResponseReturnValue:
+        logger.exception("unexpected error")
+        return respond(YijuError("服务内部错误，详见日志", "Internal error; the log has the details"))
+
+
+def _translate(error: HTTPException, settings: Settings) -> YijuError:
+    if isinstance(error, RequestEntityTooLarge):
+        limit = settings.body_limit
+        return PayloadTooLarge(f"请求体超过 {limit} 字节", f"The body is over {limit} bytes", allowed=f"<= {limit}")
+    if isinstance(error, MethodNotAllowed):
+        return BadHttp(
+            "此路径不接受该方法", "This path does not take that method", status=405, allowed=error.valid_methods
+        )
+    if error.code == 404:
+        return NotFound(f"没有此路径：{request.path}", f"No such path: {request.path}")
+    return BadHttp("请求有误", error.description or error.name, status=error.code or 400)
+
+
+def _add_health(app: Flask, service: str, settings: Settings, checks: tuple[Check, ...]) -> None:
+    @app.get("/healthz")
+    def healthz() -> ResponseReturnValue:
+        return {"status": "alive", "service": service}
+
+    @app.get("/readyz")
+    def readyz() -> ResponseReturnValue:
+        shown: dict[str, Any] = {}
+        ready = True
+        for check in checks:
+            try:
+                shown[check.name] = {"ok": True, "required": check.required, **check.run()}
+            except YijuError as error:
+                message = error.words.to(settings.lang)
+                shown[check.name] = {"ok": False, "required": check.required, "message": message}
+                ready = ready and not check.required
+        body = {"status": "ready" if ready else "not ready", "service": service, "dependencies": shown}
+        return (body, 200) if ready else (body, 503, {"Retry-After": "5"})

@@ -1,0 +1,54 @@
+"""The optional API-key check: `Authorization: Bearer <key>` when `YIJU_API_KEYS` is set."""
+
+import hmac
+from collections.abc import Iterable
+
+from flask import request
+
+from service_kit.errors import Forbidden, Unauthorized
+from service_kit.settings import Settings
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by supervisors that hold no key; they show no content."""
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
+
+
+def require_key(settings: Settings) -> None:
+    """Raises Unauthorized when keys are on and the current request carries none of them."""
+    if not settings.accepted_keys or request.path in OPEN_PATHS or request.method == "OPTIONS":
+        return
+    if not carries_one_of(settings.accepted_keys):
+        raise Unauthorized(
+            "需要有效的 API 密钥", "A valid API key is required", allowed="Authorization: Bearer <YIJU_API_KEYS>"
+        )
+
+
+def require_admin(settings: Settings) -> None:
+    """Let pass only an admin key, or, as long as the caller is the machine itself, no key.
+
+    A proxy on this machine also calls from loopback: a forwarded request is not local. Neither is one whose
+    Host is another name (a page in the administrator's browser that rebinds its DNS name to 127.0.0.1).
+
+    Raises:
+        Forbidden: neither holds.
+    """
+    if carries_one_of(settings.accepted_admin_keys):
+        return
+    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
+    host = (request.host or "").rsplit(":", 1)[0].strip("[]")
+    local = request.remote_addr in LOOPBACK and host in LOOPBACK | {"localhost"}
+    if forwarded or not local:
+        raise Forbidden(
+            "只供本机或持管理密钥者使用",
+            "Only from this machine or with an admin key",
+            allowed="Authorization: Bearer <YIJU_ADMIN_KEYS>",
+        )
+
+
+def carries_one_of(keys: Iterable[str]) -> bool:
+    """Whether the current request's bearer token is one of `keys`; compared in constant time."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    given = token.strip().encode()
+    matches = [hmac.compare_digest(given, key.encode()) for key in keys]
+    return scheme.lower() == "bearer" and any(matches)

@@ -1,0 +1,134 @@
+"""The client between services: what it passes on, what it repeats, when it gives up."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+
+import pytest
+from flask import Flask, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from service_kit.clients import ServiceClient
+from service_kit.clients.http import FAILURES_TO_OPEN
+from service_kit.deadline import Deadline
+from service_kit.errors import DeadlineExceeded, DependencyDown, InvalidRequest, Overloaded
+from service_kit.logs import request_id
+from tests.servers import free_port, served
+
+NONE = Deadline()
+
+
+@dataclass
+class Remote:
+    """A service whose next answer is set by the test; it notes what it got."""
+
+    url: str = ""
+    status: int = 200
+    body: Any = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    seen: list[dict[str, str]] = field(default_factory=list)
+    hold: Event | None = None
+
+
+@pytest.fixture
+def remote() -> Iterator[Remote]:
+    state, app = Remote(), Flask("remote")
+
+    @app.post("/")
+    def answer() -> ResponseReturnValue:
+        state.seen.append(dict(request.headers))
+        if state.hold:
+            state.hold.wait(10)
+        return jsonify(state.body), state.status, state.headers
+
+    with served(app) as state.url:
+        yield state
+
+
+def client_of(remote: Remote, **options: Any) -> ServiceClient:
+    return ServiceClient("remote", remote.url, **({"timeout_s": 5.0} | options))
+
+
+def test_the_answer_is_the_json_object(remote: Remote) -> None:
+    remote.body = {"docs": ["专项"]}
+    assert client_of(remote).post("/", {}, NONE) == {"docs": ["专项"]}
+
+
+def test_id_deadline_and_key_go_along(remote: Remote) -> None:
+    token = request_id.set("trace-7")
+    try:
+        client_of(remote, api_key="k1").post("/", {}, Deadline.after(2))
+    finally:
+        request_id.reset(token)
+    seen = remote.seen[0]
+    assert seen["X-Request-Id"] == "trace-7"
+    assert 1 < float(seen["X-Deadline"]) <= 2
+    assert seen["Authorization"] == "Bearer k1"
+
+
+def test_overload_is_passed_on_with_its_pause(remote: Remote) -> None:
+    remote.status, remote.headers = 429, {"Retry-After": "9"}
+    remote.body = {"error": {"message": "full"}}
+    with pytest.raises(Overloaded, match="full") as caught:
+        client_of(remote).post("/", {}, NONE)
+    assert caught.value.retry_after == 9
+
+
+def test_a_refusal_is_passed_on_in_its_words(remote: Remote) -> None:
+    remote.status, remote.body = 400, {"error": {"message": "too long"}}
+    with pytest.raises(InvalidRequest, match="remote: too long"):
+        client_of(remote).post("/", {}, NONE)
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, {}), (503, {}), (200, ["no object"])])
+def test_a_broken_service_is_named(remote: Remote, status: int, body: Any) -> None:
+    remote.status, remote.body = status, body
+    with pytest.raises(DependencyDown) as caught:
+        client_of(remote).post("/", {}, NONE)
+    assert caught.value.details == {"dependency": "remote"}
+
+
+def test_no_connection_is_named() -> None:
+    client = ServiceClient("remote", f"http://127.0.0.1:{free_port()}", timeout_s=1)
+    with pytest.raises(DependencyDown, match="remote"):
+        client.post("/", {}, NONE)
+
+
+def test_a_request_that_arrived_is_never_sent_twice(remote: Remote) -> None:
+    remote.status = 503
+    with pytest.raises(DependencyDown):
+        client_of(remote).post("/", {}, NONE)
+    assert len(remote.seen) == 1
+
+
+def test_the_caller_does_not_wait_beyond_the_deadline(remote: Remote) -> None:
+    remote.hold = Event()
+    with pytest.raises(DeadlineExceeded):
+        client_of(remote).post("/", {}, Deadline.after(0.2))
+    remote.hold.set()
+
+
+def test_after_failures_in_a_row_it_stops_asking(remote: Remote) -> None:
+    client, remote.status = client_of(remote), 503
+    for _ in range(FAILURES_TO_OPEN + 3):
+        with pytest.raises(DependencyDown):
+            client.post("/", {}, NONE)
+    assert len(remote.seen) == FAILURES_TO_OPEN
+
+
+def test_short_deadlines_of_one_caller_do_not_cut_off_the_others(remote: Remote) -> None:
+    client, hold = client_of(remote), Event()
+    remote.hold = hold
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with pytest.raises(DeadlineExceeded):
+            client.post("/", {}, Deadline.after(0.01))
+    hold.set()
+    assert client.post("/", {}, NONE) == {}
+
+
+def test_redirects_are_not_followed(remote: Remote) -> None:
+    remote.status, remote.headers = 302, {"Location": "http://elsewhere.invalid/"}
+    remote.body = "moved"
+    with pytest.raises(DependencyDown):
+        client_of(remote).post("/", {}, NONE)
