@@ -1,0 +1,67 @@
+"""The SQLite file that holds sessions and trail, and its numbered migrations."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+FILE_NAME = "rag.sqlite3"
+BUSY_TIMEOUT_S = 10.0
+
+
+def _m001_sessions_and_trail(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE sessions (id TEXT PRIMARY KEY, last_access REAL NOT NULL) WITHOUT ROWID")
+    db.execute(
+        """CREATE TABLE messages (
+            n INTEGER PRIMARY KEY, session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+            role TEXT NOT NULL, content TEXT NOT NULL, standalone TEXT)"""
+    )
+    db.execute("CREATE INDEX messages_of_session ON messages (session_id, n)")
+    db.execute("CREATE INDEX sessions_by_access ON sessions (last_access)")
+    db.execute(
+        """CREATE TABLE trail (
+            n INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, session_id TEXT NOT NULL, time REAL NOT NULL,
+            query TEXT NOT NULL, new_query TEXT NOT NULL, docs TEXT NOT NULL, response TEXT NOT NULL,
+            retrieval TEXT NOT NULL, answer_mode TEXT NOT NULL)"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_sessions_and_trail,)
+"""In order; the file's `user_version` counts those applied. Never changed once released, only added to."""
+
+
+class Database:
+    """One connection per thread to the same file, in WAL mode: readers never wait for the writer."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / FILE_NAME
+        self._local = threading.local()
+        self._migrate()
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection; `with` on it is a transaction."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is None:
+            found = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)
+            found.execute("PRAGMA journal_mode = WAL")
+            # In WAL mode NORMAL loses nothing on kill -9; only a power cut can drop the last turns.
+            found.execute("PRAGMA synchronous = NORMAL")
+            found.execute("PRAGMA foreign_keys = ON")
+            self._local.connection = found
+        return found
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if found is not None:
+            found.close()
+            self._local.connection = None
+
+    def _migrate(self) -> None:
+        with self.connection() as db:
+            db.execute("BEGIN IMMEDIATE")  # two servers that start at once must not both migrate
+            applied: int = db.execute("PRAGMA user_version").fetchone()[0]
+            for migration in MIGRATIONS[applied:]:
+                migration(db)
+            db.execute(f"PRAGMA user_version = {max(applied, len(MIGRATIONS))}")

@@ -1,0 +1,48 @@
+"""The answerer without a model: quotes the sentences that answer, and says that it only quotes."""
+
+from rag_server.quote import find_quotes
+from rag_server.turn import Answer, Evidence, Retrieved, Understood
+from service_kit.words import Lang
+
+LEAST_COVERAGE = 0.15
+"""Below this share of the question's words (weighted by idf) the best sentence is no evidence for anything."""
+
+_NOTICE: dict[Lang, str] = {
+    "zh": "以下为材料原文摘录，未经模型生成。",
+    "en": "These are quotations from the documents; no model wrote them.",
+}
+_BASIS: dict[Lang, str] = {"zh": "依据：", "en": "Sources:"}
+_NOTHING: dict[Lang, str] = {
+    "zh": "已收录的材料中没有找到可以回答这个问题的依据。",
+    "en": "The indexed documents hold no basis for an answer to this question.",
+}
+
+
+def extract(understood: Understood, retrieved: Retrieved) -> Answer:
+    """The answering sentences, quoted exactly, each with the number of its passage; a refusal when there are none."""
+    quotes = find_quotes(understood.new_query, retrieved.evidence, retrieved.idf)
+    if not quotes or max(quote.coverage for quote in quotes) < LEAST_COVERAGE:
+        return refuse(understood)
+    lang = understood.lang
+    marks = "“”" if lang == "zh" else '""'
+    lines = [_NOTICE[lang], *(f"{marks[0]}{quote.text}{marks[1]}[{quote.n}]" for quote in quotes)]
+    cited = [e for e in retrieved.evidence if any(quote.n == e.n for quote in quotes)]
+    lines += [_BASIS[lang], *(describe(e, lang) for e in cited)]
+    return Answer("\n".join(lines), "extract", quotes)
+
+
+def refuse(understood: Understood) -> Answer:
+    """The answer when nothing was found: no passage is shown as a source for it."""
+    return Answer(_NOTHING[understood.lang], "refuse")
+
+
+def describe(evidence: Evidence, lang: Lang) -> str:
+    """One line that names a passage: number, title, 文号, place in the document, file.
+
+    >>> describe(Evidence(1, "办法", "…", "a.txt", "财预〔2016〕155号", None, "第五条", 0.5), "zh")
+    '[1]《办法》（财预〔2016〕155号，第五条，a.txt）'
+    """
+    known = [part for part in (evidence.doc_no, evidence.path, evidence.source) if part]
+    if lang == "zh":
+        return f"[{evidence.n}]《{evidence.title}》" + (f"（{'，'.join(known)}）" if known else "")
+    return f"[{evidence.n}] {evidence.title}" + (f" ({', '.join(known)})" if known else "")

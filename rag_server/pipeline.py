@@ -1,0 +1,129 @@
+"""The line of stages that one question walks through: understand, retrieve, assemble and answer, record."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from rag_server.answer import answer
+from rag_server.database import Database
+from rag_server.llm import LLM
+from rag_server.retrieve import retrieve
+from rag_server.sessions import Sessions, Turns
+from rag_server.trail import Entry, Trail
+from rag_server.turn import Answer, Evidence, Retrieved, Understood
+from rag_server.understand import understand
+from service_kit.clients import ServiceClient
+from service_kit.deadline import Deadline
+from service_kit.settings import Settings
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One answered question, as the route shows it."""
+
+    trace_id: str
+    understood: Understood
+    retrieved: Retrieved
+    answer: Answer
+    timings: dict[str, float]
+    """Milliseconds of each stage."""
+
+    @property
+    def docs(self) -> tuple[str, ...]:
+        """The passages that the answer rests on; none when it refuses."""
+        return () if self.answer.mode == "refuse" else tuple(e.content for e in self.retrieved.evidence)
+
+    def as_json(self) -> dict[str, Any]:
+        """The response's body."""
+        refused = self.answer.mode == "refuse"
+        evidence = self.retrieved.evidence
+        return {
+            "response": self.answer.text,
+            "docs": list(self.docs),
+            "trace_id": self.trace_id,
+            "new_query": self.understood.new_query,
+            "answer_mode": "extract" if refused else self.answer.mode,
+            "refused": refused,
+            "nearest": [{"title": e.title, "source": e.source} for e in evidence] if refused else [],
+            "notices": list(self.answer.notices),
+            "evidence": [] if refused else [self._shown(e) for e in evidence],
+            "timings": self.timings,
+        }
+
+    def _shown(self, evidence: Evidence) -> dict[str, Any]:
+        spans = [[quote.start, quote.end] for quote in self.answer.quotes if quote.n == evidence.n]
+        names = ("n", "title", "source", "doc_no", "date", "path", "text", "score")
+        return {name: getattr(evidence, name) for name in names} | {"highlights": spans}
+
+
+class Pipeline:
+    """All stages with what they work on: the search service, the model service, sessions and trail."""
+
+    def __init__(self, settings: Settings, search: ServiceClient, llm: LLM | None, database: Database) -> None:
+        self._settings = settings
+        self._search = search
+        self._llm = llm
+        self._turns = Turns()
+        self.sessions = Sessions(database, settings.session_idle_s)
+        self.trail = Trail(database)
+
+    def ask(self, session_id: str, query: str, trace_id: str, deadline: Deadline) -> Turn:
+        """Answer one question of a session and record the turn. A turn that fails leaves no trace in the history.
+
+        Raises:
+            DependencyDown: es_search is down (or llm_server, when `YIJU_ANSWER=generate`).
+            Overloaded, DeadlineExceeded, Conflict, InvalidRequest: see the stages.
+        """
+        with self._turns.one(session_id, deadline):
+            turn = self._answered(session_id, query, trace_id, deadline)
+            self._record(session_id, turn)
+        return turn
+
+    def clear(self, session_id: str, deadline: Deadline) -> None:
+        """Forget the session's history."""
+        with self._turns.one(session_id, deadline):
+            self.sessions.clear(session_id)
+
+    def _answered(self, session_id: str, query: str, trace_id: str, deadline: Deadline) -> Turn:
+        settings, timings = self._settings, dict[str, float]()
+        history = self.sessions.begin_turn(session_id)
+        with _timed(timings, "understand"):
+            understood = understand(query, history, self._llm, deadline, settings.rewrite_budget_s)
+        with _timed(timings, "retrieve"):
+            retrieved = retrieve(understood.new_query, settings.top_k, self._search, deadline)
+        with _timed(timings, "answer"):
+            answered = answer(
+                understood,
+                retrieved,
+                history,
+                llm=self._llm,
+                languages=settings.languages,
+                deadline=deadline,
+                must_generate=settings.answer == "generate",
+            )
+        return Turn(trace_id, understood, retrieved, answered, timings)
+
+    def _record(self, session_id: str, turn: Turn) -> None:
+        understood, text = turn.understood, turn.answer.text
+        self.sessions.append(session_id, understood.query, understood.new_query, text)
+        self.trail.append(
+            Entry(
+                turn.trace_id,
+                session_id,
+                understood.query,
+                understood.new_query,
+                turn.docs,
+                text,
+                turn.retrieved.engine,
+                turn.answer.mode,
+            )
+        )
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    began = perf_counter()
+    yield
+    timings[stage] = round((perf_counter() - began) * 1000, 2)

@@ -1,0 +1,85 @@
+"""Stage 1: a question that leans on the history is rewritten so that it can be searched alone."""
+
+import logging
+import re
+from collections.abc import Sequence
+
+from rag_server.followup import carry_topic, leans_on_history
+from rag_server.llm import LLM
+from rag_server.turn import Message, Understood
+from service_kit.deadline import Deadline
+from service_kit.errors import YijuError
+from service_kit.logs import event
+from service_kit.words import Lang
+
+logger = logging.getLogger(__name__)
+
+_CJK = re.compile(r"[㐀-鿿豈-﫿]")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?|[〔\[（(]\d{4}[〕\]）)]\d*号?")
+_PROMPT_ZH = """请基于对话历史，对后续问题进行补全重构，如果后续问题与历史相关，你必须结合语境将\
+代词替换为相应的指代内容，让它的提问更加明确；否则直接返回原始的后续问题。
+注意：请不要对后续问题做任何回答和解释。
+
+后续问题：{query}
+
+修改后的后续问题："""
+_PROMPT_EN = """Rewrite the follow-up question so that it can be understood without the conversation: replace pronouns \
+by what they refer to. If it has nothing to do with the conversation, return it unchanged.
+Do not answer or explain it.
+
+Follow-up question: {query}
+
+Rewritten question:"""
+
+
+def language_of(text: str) -> Lang:
+    """`zh` when the text holds a Chinese character, else `en`."""
+    return "zh" if _CJK.search(text) else "en"
+
+
+def understand(
+    query: str, history: Sequence[Message], llm: LLM | None, deadline: Deadline, budget_s: float
+) -> Understood:
+    """The question in a form that stands alone; a question that does so already costs no model call.
+
+    With an `llm` it rewrites within `budget_s` seconds; without one, or when the rewriting is late, fails or can not
+    be used, the topic of the last turn is carried over.
+    """
+    previous = next((message.standalone for message in reversed(history) if message.standalone), None)
+    lang = language_of(query)
+    if previous is None or not leans_on_history(query):
+        return Understood(query, query, lang)
+    carried = carry_topic(query, previous)
+    rewritten = _rewrite(query, history, llm, deadline.sooner(budget_s), lang) if llm else None
+    event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
+    return Understood(query, rewritten or carried, lang)
+
+
+def _rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline, lang: Lang) -> str | None:
+    prompt = (_PROMPT_ZH if lang == "zh" else _PROMPT_EN).format(query=query)
+    messages = [{"role": message.role, "content": message.content} for message in history]
+    try:
+        answer = llm.chat([*messages, {"role": "user", "content": prompt}], deadline)
+    except YijuError as error:
+        event(logger, "rewriting failed", reason=str(error))
+        return None
+    fault = why_unusable(query, answer)
+    if fault:
+        event(logger, "rewriting thrown away", reason=fault, rewriting=answer[:200])
+        return None
+    return answer.strip()
+
+
+def why_unusable(query: str, rewriting: str) -> str | None:
+    """Why a model's rewriting can not be searched with, or None when it can."""
+    text = rewriting.strip()
+    if not text or "\n" in text:
+        return "not one line"
+    if len(text) > 3 * len(query) + 80:
+        return "too long to be the same question"
+    missing = [number for number in _NUMBER.findall(query) if number not in text]
+    if missing:
+        return f"drops {missing[0]}"
+    if query.rstrip()[-1:] in "？?" and text[-1] in "。.":
+        return "answers instead of asking"
+    return None

@@ -1,0 +1,123 @@
+"""Follow-up questions: which lean on the history, and what they become without a model."""
+
+import pytest
+
+from rag_server.followup import carry_topic, leans_on_history, topic_of
+from rag_server.turn import Message
+from rag_server.understand import understand, why_unusable
+from service_kit.deadline import Deadline
+from service_kit.errors import DependencyDown
+
+LEANING = [
+    "它可以用于经常性支出吗？",
+    "那一般债务呢？",
+    "为什么？",
+    "利息呢",
+    "该办法何时施行？",
+    "上述债务由谁批准？",
+    "其利息如何偿还？",
+    "还有哪些用途？",
+    "由谁负责？",
+    "比例是多少？",
+    "When was it passed?",
+    "And the interest?",
+    "Why?",
+    "What about general bonds?",
+]
+STANDING = [
+    "什么是政府专项债务？",
+    "专项债收入可以用于经常性支出吗？",
+    "政府专项债务应当通过什么偿还？",
+    "其他债务如何处理？",
+    "专项债券应该由谁批准？",
+    "地方政府债务限额如何确定？",
+    "国务院对其批准的限额有什么要求？",
+    "财预〔2016〕155号什么时候施行？",
+    "What is a special bond?",
+    "Who approves the budget?",
+]
+
+
+@pytest.mark.parametrize("question", LEANING)
+def test_it_leans(question: str) -> None:
+    assert leans_on_history(question)
+
+
+@pytest.mark.parametrize("question", STANDING)
+def test_it_stands_alone(question: str) -> None:
+    assert not leans_on_history(question)
+
+
+@pytest.mark.parametrize(
+    ("previous", "question", "full"),
+    [
+        ("什么是政府专项债务？", "它的利息可以发债偿还吗？", "政府专项债务的利息可以发债偿还吗？"),
+        ("政府专项债务应当通过什么偿还？", "那一般债务呢？", "一般债务应当通过什么偿还？"),
+        ("政府专项债务应当通过什么偿还？", "利息呢？", "政府专项债务的利息应当通过什么偿还？"),
+        ("财预〔2016〕155号什么时候施行？", "该办法适用于哪些地区？", "财预〔2016〕155号适用于哪些地区？"),
+        ("专项债收入可以用于经常性支出吗？", "为什么？", "为什么专项债收入可以用于经常性支出吗？"),
+        ("专项债券可以用作项目资本金吗？", "比例是多少？", "专项债券，比例是多少？"),
+        ("What is the budget act?", "When was it passed?", "When was the budget act passed?"),
+    ],
+)
+def test_the_topic_is_carried_over(previous: str, question: str, full: str) -> None:
+    assert carry_topic(question, previous) == full
+
+
+def test_the_topic_is_what_stands_before_the_predicate() -> None:
+    assert topic_of("2023年新增专项债务限额是多少？") == "2023年新增专项债务限额"
+    assert topic_of("什么是政府专项债务？") == "政府专项债务"
+
+
+HISTORY = (
+    Message("user", "什么是政府专项债务？", "什么是政府专项债务？"),
+    Message("assistant", "……"),
+)
+
+
+class Model:
+    """Says what the test wants, and notes what it was asked."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers = list(answers)
+        self.asked: list[list[dict[str, str]]] = []
+
+    def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
+        self.asked.append(messages)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def new_query(query: str, model: Model | None, history: tuple[Message, ...] = HISTORY) -> str:
+    return understand(query, history, model, Deadline(), 5).new_query  # type: ignore[arg-type]
+
+
+def test_a_question_that_stands_alone_costs_no_model_call() -> None:
+    model = Model()
+    assert new_query("专项债券由谁批准？", model) == "专项债券由谁批准？"
+    assert new_query("它由谁批准？", model, ()) == "它由谁批准？"
+    assert not model.asked
+
+
+def test_the_model_rewrites_with_the_history_before_it() -> None:
+    model = Model("政府专项债务的限额由谁批准？")
+    assert new_query("它的限额由谁批准？", model) == "政府专项债务的限额由谁批准？"
+    assert [message["role"] for message in model.asked[0]] == ["user", "assistant", "user"]
+    assert "它的限额由谁批准？" in model.asked[0][-1]["content"]
+
+
+@pytest.mark.parametrize("bad", ["由国务院批准。", "", "很长" * 200, "第一行\n第二行", DependencyDown("停", "down")])
+def test_a_bad_rewriting_is_thrown_away_for_the_topic(bad: str | Exception) -> None:
+    assert new_query("它由谁批准？", Model(bad)) == "政府专项债务由谁批准？"
+
+
+def test_a_rewriting_must_keep_numbers() -> None:
+    assert why_unusable("它在2023年的限额是多少？", "专项债务的限额是多少？") == "drops 2023"
+    assert why_unusable("它在2023年的限额是多少？", "专项债务2023年的限额是多少？") is None
+
+
+def test_the_topic_of_a_rewritten_turn_is_carried_on() -> None:
+    history = (*HISTORY, Message("user", "它由谁批准？", "政府专项债务由谁批准？"), Message("assistant", "…"))
+    assert new_query("那它的期限呢？", None, history) == "政府专项债务的期限呢？"
