@@ -1,0 +1,33 @@
+"""Writes the trail as the tutorial's `history.json`: `python -m tools.export_history [FILE]`.
+
+Reads the database under `YIJU_DATA` itself, so rag_server may be running or not.
+"""
+
+import argparse
+from pathlib import Path
+
+from rag_server.database import FILE_NAME, Database
+from rag_server.trail import Trail, as_json_array
+from service_kit.errors import NotFound
+from service_kit.settings import load_settings
+from tools.console import run_tool, speaker
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.export_history", description=__doc__)
+    parser.add_argument("file", nargs="?", type=Path, default=Path("history.json"))
+    target: Path = parser.parse_args().file
+    settings = load_settings()
+    if not (settings.data / FILE_NAME).exists():
+        raise NotFound(f"{settings.data} 下还没有问答记录", f"There is no trail under {settings.data} yet")
+    partial = target.with_name(target.name + ".partial")
+    with partial.open("w", encoding="utf-8") as file:
+        for piece in as_json_array(Trail(Database(settings.data)).entries()):
+            file.write(piece)
+    partial.replace(target)  # never a half-written history.json
+    speaker(settings)(f"已写入 {target}", f"Wrote {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_tool(main)
