@@ -1,0 +1,1 @@
+"""Fills the passage index from a directory of text files: `python -m es_index [DIR]`."""

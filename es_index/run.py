@@ -1,0 +1,155 @@
+"""Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from es_index.report import Failure, Report
+from es_index.scan import Listing, list_files, read_passage, readable_name
+from service_kit.errors import IndexingError, UnreadableFile
+from service_kit.passages import Passage, PassageWriter, open_writer
+from service_kit.passages.lock import indexing_lock
+from service_kit.passages.manifest import Holder, Manifest
+from service_kit.settings import Settings
+
+BATCH = 2000
+"""Files between two commits."""
+
+Progress = Callable[[Iterable[Path]], Iterable[Path]]
+Item = TypeVar("Item")
+
+_ALLOW_ZH = "，而索引中有来自它的段落；确要全部移除请加 --allow-empty"
+_ALLOW_EN = ", but the index holds passages from it; if they are all to go, add --allow-empty"
+
+
+def index_directory(
+    settings: Settings, directory: str, *, allow_empty: bool = False, progress: Progress = iter
+) -> Report:
+    """Index what is new or changed under `directory` and take out what no file holds any more.
+
+    Args:
+        allow_empty: take it as meant that the directory holds no text file, or is gone.
+        progress: gets the files before they are read, and passes them on.
+
+    Raises:
+        IndexingError: no such directory, no text file in it, another run is going on, or the index can not be written.
+    """
+    root = Path(directory).resolve()
+    with indexing_lock(settings.data), closing(Manifest(settings.data)) as manifest:
+        # Listed first: a run that is refused must not touch the index.
+        listing = _list(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
+        with closing(open_writer(settings)) as writer:
+            run = _Run(manifest, writer, root)
+            run.match_manifest_with_index()
+            run.store(progress(listing.files))
+            run.finish(listing)
+            return run.report
+
+
+def _list(root: Path, *, allow_empty: bool, known: bool) -> Listing:
+    name = readable_name(root)
+    if not root.is_dir():
+        if not (known and allow_empty):
+            raise IndexingError(f"没有目录 {name}{_ALLOW_ZH * known}", f"No directory {name}{_ALLOW_EN * known}")
+        return Listing((), ())
+    listing = list_files(root)
+    if not (listing.files or allow_empty):
+        raise IndexingError(
+            f"{name} 中没有可读的 *.txt{_ALLOW_ZH * known}", f"No readable *.txt in {name}{_ALLOW_EN * known}"
+        )
+    return listing
+
+
+class _Run:
+    """The steps of one run over one directory, in their order; `report` grows with them."""
+
+    def __init__(self, manifest: Manifest, writer: PassageWriter, directory: Path) -> None:
+        self._manifest = manifest
+        self._writer = writer
+        self._directory = directory
+        self.report = Report(readable_name(directory))
+
+    def match_manifest_with_index(self) -> None:
+        """When the manifest is another index's (one of them was lost or is of another version), begin anew."""
+        index_id = self._writer.index_id
+        if self._manifest.describes(index_id):
+            return
+        others = [one for one in self._manifest.directories() if one != self._directory]
+        self.report.forgotten.extend(map(readable_name, others))
+        self.report.begun_anew = True
+        self._writer.clear()
+        self._writer.commit()
+        self._manifest.reset(index_id)
+
+    def store(self, files: Iterable[Path]) -> None:
+        """Read all files and store what is new or changed, a batch a commit."""
+        known = self._manifest.files(self._directory)
+        for batch in _batches(files, BATCH):
+            self._store_batch(batch, known)
+
+    def finish(self, listing: Listing) -> None:
+        """Take out what no file holds any more, provided that all files were seen."""
+        for file, fault in listing.faults:
+            self._fail(file, fault)
+        self.report.whole = listing.whole
+        if listing.whole:
+            gone = sorted(self._manifest.files(self._directory).keys() - set(listing.files))
+            self._manifest.remove(self._directory, gone)
+            self.report.removed.extend(map(readable_name, gone))
+            self._settle()
+        self.report.passages = self._manifest.passages()
+
+    def _store_batch(self, files: Iterable[Path], known: Mapping[Path, str]) -> None:
+        holds: dict[Path, str] = {}
+        stored: set[str] = set()
+        for file in files:
+            try:
+                passage = read_passage(self._directory, file)
+            except UnreadableFile as fault:  # what was indexed from it before stays
+                self._fail(file, fault)
+                continue
+            before = known.get(file)
+            if before == passage.id:
+                self.report.unchanged += 1
+                continue
+            (self.report.new if before is None else self.report.changed).append(readable_name(file))
+            holds[file] = passage.id
+            # A passage that several files hold is stored once, under the name of the first.
+            if passage.id not in stored and self._manifest.is_first_holder(self._directory, file, passage.id):
+                stored.add(passage.id)
+                self._writer.upsert([passage])
+        if holds:
+            self._manifest.mark_pending(self._directory, stored)
+            self._writer.commit()
+            self._manifest.record(self._directory, holds, stored)
+
+    def _settle(self) -> None:
+        pending = self._manifest.pending(self._directory)
+        if not pending:
+            return
+        holders = {one: self._manifest.holder(one) for one in pending}
+        self._writer.delete(one for one, holder in holders.items() if holder is None)
+        # The file that it was stored under may be the one that is gone: another one has to give its name.
+        self._writer.upsert(_read_again(holders))
+        self._writer.commit()
+        self._manifest.settle(self._directory, pending)
+
+    def _fail(self, file: Path, fault: UnreadableFile) -> None:
+        self.report.failed.append(Failure(readable_name(file), fault.words))
+
+
+def _read_again(holders: Mapping[str, Holder | None]) -> Iterator[Passage]:
+    for passage_id, holder in holders.items():
+        if holder is not None:
+            with suppress(UnreadableFile):
+                passage = read_passage(*holder)
+                if passage.id == passage_id:
+                    yield passage
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -1,0 +1,78 @@
+"""Finds the text files under a directory and reads them, one at a time."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from service_kit.errors import UnreadableFile
+from service_kit.passages.passage import Passage
+from service_kit.passages.txt_file import MAX_BYTES, parse, too_large
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files under a directory, by path relative to it, sorted; and the sub-directories that could not be listed."""
+
+    files: tuple[Path, ...]
+    faults: tuple[tuple[Path, UnreadableFile], ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing under the directory stayed unseen."""
+        return not self.faults
+
+
+def list_files(directory: Path) -> Listing:
+    """All `*.txt` (in any case) at any depth. Hidden files and directories are left out, links to directories not
+    followed."""
+    files: list[Path] = []
+    faults: list[tuple[Path, UnreadableFile]] = []
+
+    def keep(error: OSError) -> None:
+        faults.append((Path(error.filename).relative_to(directory), _unreadable(error)))
+
+    for parent, children, names in os.walk(directory, onerror=keep):
+        children[:] = [name for name in children if not name.startswith(".")]
+        files.extend(
+            Path(parent, name).relative_to(directory)
+            for name in names
+            if name.lower().endswith(".txt") and not name.startswith(".")
+        )
+    return Listing(tuple(sorted(files, key=bytes)), tuple(faults))
+
+
+def read_passage(directory: Path, file: Path) -> Passage:
+    """The passage in one file.
+
+    Raises:
+        UnreadableFile: it can not be opened, or holds no readable passage.
+    """
+    path = directory / file
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+            raise UnreadableFile("不是普通文件", "Not a regular file")
+        if facts.st_size > MAX_BYTES:
+            raise too_large()
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(error) from None
+    return parse(data, readable_name(file))
+
+
+def readable_name(path: Path) -> str:
+    """A path as text: names from other systems are GB18030 (what old Chinese archives hold) or show escapes."""
+    name = os.fsencode(path)
+    for codec in ("utf-8", "gb18030"):
+        try:
+            return name.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _unreadable(error: OSError) -> UnreadableFile:
+    reason = error.strerror or str(error)
+    return UnreadableFile(f"读不了：{reason}", f"Can not be read: {reason}")

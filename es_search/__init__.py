@@ -1,0 +1,1 @@
+"""Searches the passage index over HTTP: `python -m es_search`."""

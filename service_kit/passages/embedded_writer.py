@@ -1,0 +1,103 @@
+"""The write side of the embedded engine."""
+
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tantivy
+
+from service_kit.errors import IndexingError, IndexLocked
+from service_kit.passages.analysis import passage_terms
+from service_kit.passages.embedded_files import VERSION, Marker, build_schema, index_directory, read_marker
+from service_kit.passages.passage import Passage
+
+_HEAP_BYTES = 64_000_000
+_THREADS = 1
+"""One, so that documents lie in the index in the order in which they came."""
+
+
+class EmbeddedWriter:
+    """See `PassageWriter`."""
+
+    def __init__(self, data: Path) -> None:
+        self._directory = index_directory(data)
+        with _failing_as_indexing():
+            index, self._marker = _open_usable(self._directory) or _begin_anew(self._directory)
+            self._writer = _lock(index)
+        self._dirty = False
+
+    @property
+    def index_id(self) -> str:
+        return self._marker.index_id
+
+    def upsert(self, passages: Iterable[Passage]) -> None:
+        for passage in passages:
+            self.delete([passage.id])
+            document = tantivy.Document()
+            document.add_text("id", passage.id)
+            document.add_text("terms", " ".join(passage_terms(passage.title, passage.text)))
+            document.add_bytes("passage", passage.to_json())
+            with _failing_as_indexing():
+                self._writer.add_document(document)
+
+    def delete(self, ids: Iterable[str]) -> None:
+        for passage_id in ids:
+            self._writer.delete_documents_by_term("id", passage_id)
+            self._dirty = True
+
+    def clear(self) -> None:
+        self._writer.delete_all_documents()
+        self._dirty = True
+
+    def commit(self) -> None:
+        if self._dirty:
+            with _failing_as_indexing():
+                self._writer.commit()
+            self._dirty = False
+
+    def close(self) -> None:
+        with _failing_as_indexing():
+            if self._dirty:
+                self._writer.rollback()
+            self._writer.wait_merging_threads()
+
+
+@contextmanager
+def _failing_as_indexing() -> Iterator[None]:
+    """tantivy raises ValueError for whatever fails, a full disk for one."""
+    try:
+        yield
+    except ValueError as error:
+        raise IndexingError(f"写索引失败：{error}", f"Writing the index failed: {error}") from error
+
+
+def _open_usable(directory: Path) -> tuple[tantivy.Index, Marker] | None:
+    """None when there is no index, or one of another version, or a damaged one."""
+    marker = read_marker(directory)
+    if marker is None or marker.version != VERSION:
+        return None
+    try:
+        index = tantivy.Index.open(str(directory))
+    except ValueError:
+        return None
+    return index, marker
+
+
+def _lock(index: tantivy.Index) -> tantivy.IndexWriter:
+    try:
+        return index.writer(_HEAP_BYTES, _THREADS)
+    except ValueError as error:
+        if "LockBusy" not in str(error):
+            raise
+        raise IndexLocked("另一个进程正在写这个索引", "Another process is writing this index") from None
+
+
+def _begin_anew(directory: Path) -> tuple[tantivy.Index, Marker]:
+    shutil.rmtree(directory, ignore_errors=True)  # a mount point is emptied but stays
+    directory.mkdir(parents=True, exist_ok=True)
+    index = tantivy.Index(build_schema(), path=str(directory))
+    marker = Marker(VERSION, uuid.uuid4().hex)
+    marker.write(directory)
+    return index, marker

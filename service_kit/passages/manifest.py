@@ -1,0 +1,144 @@
+"""Which file holds which passage, and what an unfinished run may have left in the index.
+
+The index and the manifest can not be committed together. So an id is marked as pending before the index commits it
+and the mark is taken away when files and index agree again. After a crash the pending ids are exactly those about which
+they may disagree, and the next run settles them: held by no file, out of the index; held, stored again.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (directory BLOB, file BLOB, id TEXT NOT NULL, PRIMARY KEY (directory, file))
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS holders ON files (id);
+CREATE TABLE IF NOT EXISTS pending (directory BLOB, id TEXT, PRIMARY KEY (directory, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+
+class Holder(NamedTuple):
+    """One file: the indexed directory (absolute) and the path below it."""
+
+    directory: Path
+    file: Path
+
+
+class Manifest:
+    """A SQLite file beside the index. For one process at a time, which holds the indexing lock.
+
+    Paths are kept as the bytes that the file system uses: names from other systems are often no UTF-8.
+    Every method that writes is one transaction.
+    """
+
+    def __init__(self, data: Path) -> None:
+        path = data / "manifest.sqlite"
+        try:
+            self._db = _open(path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):  # no access, disk full
+                raise
+            path.unlink()  # no database: nothing is known any more, as if it had been deleted
+            self._db = _open(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def describes(self, index_id: str) -> bool:
+        """Whether this is the manifest of that index."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = 'index_id'").fetchone()
+        return bool(row == (index_id,))
+
+    def reset(self, index_id: str) -> None:
+        """Forget everything: the index of that id is empty."""
+        with self._db:
+            self._db.execute("DELETE FROM files")
+            self._db.execute("DELETE FROM pending")
+            self._db.execute("REPLACE INTO facts VALUES ('index_id', ?)", (index_id,))
+
+    def files(self, directory: Path) -> dict[Path, str]:
+        """File -> id of one directory."""
+        rows = self._db.execute("SELECT file, id FROM files WHERE directory = ?", (bytes(directory),))
+        return {_path(file): passage_id for file, passage_id in rows}
+
+    def directories(self) -> list[Path]:
+        return [_path(row[0]) for row in self._db.execute("SELECT DISTINCT directory FROM files ORDER BY directory")]
+
+    def passages(self) -> int:
+        """How many different ids the files of all directories hold."""
+        return int(self._db.execute("SELECT count(DISTINCT id) FROM files").fetchone()[0])
+
+    def holder(self, passage_id: str) -> Holder | None:
+        """The first file, of any directory, that holds this passage."""
+        row = self._db.execute(
+            "SELECT directory, file FROM files WHERE id = ? ORDER BY directory, file LIMIT 1", (passage_id,)
+        ).fetchone()
+        return Holder(*map(_path, row)) if row else None
+
+    def is_first_holder(self, directory: Path, file: Path, passage_id: str) -> bool:
+        """Whether no file that comes before this one is known to hold the passage."""
+        row = self._db.execute(
+            "SELECT 1 FROM files WHERE id = ? AND (directory, file) < (?, ?) LIMIT 1",
+            (passage_id, bytes(directory), bytes(file)),
+        ).fetchone()
+        return row is None
+
+    def mark_pending(self, directory: Path, ids: Iterable[str]) -> None:
+        """Before the index commits these."""
+        with self._db:
+            self._mark(directory, ids)
+
+    def record(self, directory: Path, files: Mapping[Path, str], stored: Iterable[str]) -> None:
+        """After the index has committed the ids in `stored`: these files hold these ids. What they held before
+        becomes pending."""
+        with self._db:
+            self._unmark(directory, stored)
+            self._let_go(directory, files)
+            rows = [(bytes(directory), bytes(file), passage_id) for file, passage_id in files.items()]
+            self._db.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+
+    def remove(self, directory: Path, files: Iterable[Path]) -> None:
+        """These files are gone. What they held becomes pending."""
+        with self._db:
+            self._let_go(directory, files)
+
+    def pending(self, directory: Path) -> list[str]:
+        rows = self._db.execute("SELECT id FROM pending WHERE directory = ?", (bytes(directory),))
+        return [row[0] for row in rows]
+
+    def settle(self, directory: Path, ids: Iterable[str]) -> None:
+        """After the index has committed what became of these pending ids."""
+        with self._db:
+            self._unmark(directory, ids)
+
+    def _let_go(self, directory: Path, files: Iterable[Path]) -> None:
+        keys = [(bytes(directory), bytes(file)) for file in files]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO pending SELECT directory, id FROM files WHERE directory = ? AND file = ?", keys
+        )
+        self._db.executemany("DELETE FROM files WHERE directory = ? AND file = ?", keys)
+
+    def _mark(self, directory: Path, ids: Iterable[str]) -> None:
+        self._db.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", [(bytes(directory), one) for one in ids])
+
+    def _unmark(self, directory: Path, ids: Iterable[str]) -> None:
+        self._db.executemany(
+            "DELETE FROM pending WHERE directory = ? AND id = ?", [(bytes(directory), one) for one in ids]
+        )
+
+
+def _path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path)
+    try:
+        db.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db

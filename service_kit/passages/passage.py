@@ -1,0 +1,56 @@
+"""A passage: what is indexed, found and quoted."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+
+METADATA = ("doc_no", "issuer", "issued", "effective", "repealed", "status", "path", "source", "page")
+"""The keys that a file may give between its title and its text, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One passage of one document. Metadata is free text (dates too); None means that the file gave none."""
+
+    title: str
+    text: str
+    doc_no: str | None = None
+    issuer: str | None = None
+    issued: str | None = None
+    effective: str | None = None
+    repealed: str | None = None
+    status: str | None = None
+    path: str | None = None
+    source: str | None = None
+    page: str | None = None
+    file: str | None = None
+    """The file it was read from, relative to the indexed directory. No part of the passage's identity: when two files
+    hold the same passage, it is stored once."""
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits, equal for equal title, text and metadata."""
+        values = [self.title, self.text, *(getattr(self, key) for key in METADATA)]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
+
+    @property
+    def content(self) -> str:
+        """What a caller of es_search gets as `docs[i]`: title, newline, text; never the metadata."""
+        return f"{self.title}\n{self.text}"
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The metadata that there is. A passage that names no source is sourced by its file's name."""
+        named = {key: getattr(self, key) for key in METADATA}
+        if named["source"] is None and self.file is not None:
+            named["source"] = PurePath(self.file).name
+        return {key: value for key, value in named.items() if value is not None}
+
+    def to_json(self) -> bytes:
+        """All fields as one JSON object, for the index to store; `from_json` reads it back."""
+        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Passage":
+        return cls(**json.loads(data))

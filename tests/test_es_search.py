@@ -1,0 +1,148 @@
+"""The search service's contract."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from es_search.app import create_app
+from service_kit.passages import Passage, open_writer
+from service_kit.settings import Settings, load_settings
+
+PASSAGES = [
+    Passage("专项债务", "专项债务通过政府性基金收入偿还。", issuer="财政部", file="a/zx.txt"),
+    Passage("一般债务", "一般债务以一般公共预算收入偿还。", file="yb.txt"),
+    Passage("预算法", "预算经人民代表大会批准。", source="法.pdf", file="ysf.txt"),
+]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data=tmp_path)
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    """A client of a service that has an index."""
+    fill(settings)
+    return create_app(settings).test_client()
+
+
+def fill(settings: Settings) -> None:
+    with closing(open_writer(settings)) as writer:
+        writer.upsert(PASSAGES)
+        writer.commit()
+
+
+def test_answer(client: FlaskClient) -> None:
+    answer = client.post("/", json={"question": "专项债务通过什么偿还？", "top_k": 2}, headers={"X-Request-ID": "r1"})
+    body = answer.get_json()
+    assert answer.status_code == 200
+    assert body["docs"] == ["专项债务\n专项债务通过政府性基金收入偿还。", "一般债务\n一般债务以一般公共预算收入偿还。"]
+    first = body["hits"][0]
+    assert first["fields"] == {"issuer": "财政部", "source": "zx.txt"}
+    assert (first["title"], first["text"]) == ("专项债务", "专项债务通过政府性基金收入偿还。")
+    assert first["id"] == PASSAGES[0].id
+    assert first["score"] > body["hits"][1]["score"] > 0
+    assert 0 < first["normalised_score"] <= 1
+    assert body["idf"]["专项"] > body["idf"]["债务"]
+    assert body["trace_id"] == "r1" == answer.headers["X-Request-ID"]
+
+
+def test_metadata_is_shown_but_no_part_of_docs(client: FlaskClient) -> None:
+    body = client.post("/", json={"question": "预算法", "top_k": 1}).get_json()
+    assert body["hits"][0]["fields"] == {"source": "法.pdf"}
+    assert body["docs"] == ["预算法\n预算经人民代表大会批准。"]
+
+
+def test_tutorial_client_without_content_type(client: FlaskClient) -> None:
+    answer = client.post("/", data='{"question": "债务", "top_k": 1, "unknown": 0}'.encode())
+    assert len(answer.get_json()["docs"]) == 1
+
+
+@pytest.mark.parametrize("body", [{"question": "收入"}, {"question": "收入", "top_k": None}])
+def test_top_k_defaults_to_the_setting(client: FlaskClient, body: dict[str, Any]) -> None:
+    assert len(client.post("/", json=body).get_json()["docs"]) == 2
+
+
+def test_question_without_terms_finds_nothing(client: FlaskClient) -> None:
+    body = client.post("/", json={"question": "？！"}).get_json()
+    assert (body["docs"], body["hits"], body["idf"]) == ([], [], {})
+
+
+def test_long_question(client: FlaskClient) -> None:
+    question = "专项债务" * 100_000
+    assert client.post("/", json={"question": question, "top_k": 1}).get_json()["hits"][0]["title"] == "专项债务"
+
+
+BAD = {
+    "empty": b"",
+    "not JSON": b"question=x",
+    "cut": b'{"question": "x"',
+    "list": b'["question"]',
+    "null": b"null",
+    "no question": b'{"top_k": 2}',
+    "null question": b'{"question": null}',
+    "number as question": b'{"question": 5}',
+    "list as question": b'{"question": ["x"]}',
+    "empty question": b'{"question": ""}',
+    "white space": '{"question": " \\n\\t　"}'.encode(),
+    "lone surrogate": b'{"question": "\\ud800"}',
+    "lone surrogate as key": b'{"\\ud800": 1, "question": "x"}',
+    "invalid UTF-8": b'{"question": "\xff\xfe"}',
+    "GBK": '{"question": "债务"}'.encode("gbk"),
+    "UTF-16": '{"question": "债务"}'.encode("utf-16"),
+    "top_k 0": b'{"question": "x", "top_k": 0}',
+    "top_k 101": b'{"question": "x", "top_k": 101}',
+    "negative top_k": b'{"question": "x", "top_k": -1}',
+    "huge top_k": b'{"question": "x", "top_k": 1e400}',
+    "fraction as top_k": b'{"question": "x", "top_k": 1.5}',
+    "text as top_k": b'{"question": "x", "top_k": "2"}',
+    "true as top_k": b'{"question": "x", "top_k": true}',
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
+def test_bad_bodies(client: FlaskClient, data: bytes) -> None:
+    answer = client.post("/", data=data)
+    assert answer.status_code == 400
+    error = answer.get_json()["error"]
+    assert error["code"] == "invalid_request"
+    assert error["message"]
+    assert set(error["allowed"]) == {"question", "top_k"}
+
+
+def test_too_large_a_body(client: FlaskClient) -> None:
+    answer = client.post("/", data=b'{"question": "' + b"x" * 2**21 + b'"}')
+    assert answer.status_code == 413
+    assert answer.get_json()["error"]["code"] == "payload_too_large"
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 405), ("POST", "/nowhere", 404)])
+def test_wrong_routes(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = client.open(path, method=method)
+    assert answer.status_code == status
+    assert answer.get_json()["error"]["message"]
+
+
+def test_ready_shows_the_passages(client: FlaskClient) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.get_json()["dependencies"]["index"]["passages"] == 3
+
+
+def test_without_an_index_it_runs_and_says_what_to_do(settings: Settings) -> None:
+    client = create_app(settings).test_client()
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 503
+    answer = client.post("/", json={"question": "债务"})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert answer.get_json()["error"]["code"] == "index_unavailable"
+    assert "python -m es_index" in answer.get_json()["error"]["message"]
+    fill(settings)
+    assert client.post("/", json={"question": "债务"}).status_code == 200
+    assert client.get("/readyz").status_code == 200
