@@ -3,10 +3,9 @@
 import re
 from collections.abc import Mapping
 
-from service_kit.passages.analysis import question_terms, sentence_terms
-
 from rag_server.sentences import Sentence, cut_sentences
 from rag_server.turn import Evidence, Quote
+from service_kit.passages.analysis import question_terms, sentence_terms
 
 MOST_QUOTES = 3
 MOST_CHARACTERS = 160

@@ -63,6 +63,8 @@ class Generation:
         self.deadline = deadline
         self.finish_reason: FinishReason | None = None
         self.usage = Usage()
+        self.model = ""
+        """The name of the model that answers; holds from the first piece on."""
         self._is_gone = is_gone
         self._pieces: queue.SimpleQueue[str | YijuError | None] = queue.SimpleQueue()
         self._cancelled = threading.Event()

@@ -30,7 +30,7 @@ def setup_logging(service: str, level: str) -> None:
     handler.setFormatter(formatter)
     handler.addFilter(_RequestId())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "urllib3", "openai"):
+    for chatty in ("httpx2", "httpcore2", "urllib3", "openai"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

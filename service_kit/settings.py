@@ -30,6 +30,12 @@ class Address(NamedTuple):
     url: str
     threads: int
 
+    @property
+    def local_url(self) -> str:
+        """How a process on the same machine reaches it: a wildcard can be listened on but not called."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{host}:{self.port}"
+
 
 class Settings(BaseSettings):
     """One field per environment variable, `YIJU_` + the field's name in capitals."""
@@ -118,9 +124,8 @@ class Settings(BaseSettings):
     def address(self, service: Service) -> Address:
         """Host, port, URL and WSGI threads of one service."""
         values = {name: getattr(self, f"{service}_{name}") for name in Address._fields}
-        # The URL's default goes to loopback: a host of 0.0.0.0 can be listened on but not called.
-        values["url"] = values["url"] or f"http://127.0.0.1:{values['port']}"
-        return Address(**values)
+        address = Address(**values)
+        return address if address.url else address._replace(url=address.local_url)
 
     @property
     def engine_name(self) -> Literal["none", "serial", "openai"]:

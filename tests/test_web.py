@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask.typing import ResponseReturnValue
 
 from service_kit.errors import DependencyDown, Overloaded
 from service_kit.settings import Settings
@@ -24,11 +25,11 @@ def make_app(settings: Settings, *checks: Check) -> Flask:
         return {"question": read_body(Ask).question}
 
     @app.get("/breaks")
-    def breaks() -> None:
+    def breaks() -> ResponseReturnValue:
         raise RuntimeError("secret detail")
 
     @app.get("/busy")
-    def busy() -> None:
+    def busy() -> ResponseReturnValue:
         raise Overloaded("忙", "busy", retry_after=7.4)
 
     @app.get("/left")

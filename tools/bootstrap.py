@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,10 @@ def install(arguments: list[str]) -> bool:
     for pip_name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")):
         if pip_name in env:
             env.setdefault(uv_name, env[pip_name])
+    # uv brings certificates of its own; an institution's proxy is only known to the system's.
+    system_certificates = ssl.get_default_verify_paths().cafile
+    if system_certificates:
+        env.setdefault("SSL_CERT_FILE", system_certificates)
     return run([str(VENV / "bin" / "uv"), "pip", "install", *arguments], env=env)
 
 

@@ -22,7 +22,9 @@ def demo(settings: Settings, say: Say) -> None:
     say("[1/4] 建索引", "[1/4] Building the index")
     index_samples(settings, say)
     say("[2/4] 启动服务", "[2/4] Starting the services")
-    with suite_running(Suite(settings, say)):
+    suite = Suite(settings, say)
+    with suite_running(suite):
+        suite.wait_for_model()
         say("[3/4] 提问", "[3/4] Asking")
         session, url = uuid.uuid4().hex, settings.address("rag").url + PATH
         for question in CONVERSATION:

@@ -18,11 +18,13 @@ import requests
 from service_kit.errors import YijuError
 from service_kit.settings import SERVICES, Service, Settings, load_settings
 from service_kit.web.serve import PACKAGES
+from tools.asking import PATH
 from tools.console import Say, run_tool, speaker
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.1
+GET_TIMEOUT_S = 5.0
 READY_BEFORE_USE: tuple[Service, ...] = ("search", "rag")
 """The model services may stay unready: without a model, answers are quotations."""
 
@@ -39,6 +41,8 @@ class Suite:
         self._say = say
         self.logs = settings.data / "logs"
         self._pids = settings.data / "run"
+        self._http = requests.Session()
+        self._http.trust_env = False  # loopback is never behind a proxy
 
     def running(self) -> dict[Service, psutil.Process]:
         """The services that an earlier `up` started and that are still alive."""
@@ -64,6 +68,26 @@ class Suite:
             for service in missing:
                 self._stop(service)
             raise
+
+    def wait_for_model(self) -> None:
+        """Return when llm_server's model is loaded; at once when none is set.
+
+        Raises:
+            SuiteError: it can not be loaded; the message is llm_server's own.
+        """
+        if self._settings.engine_name == "none":
+            return
+        self._say(
+            f"  等待模型 {self._settings.model or ''} 就绪", f"  waiting for the model {self._settings.model or ''}"
+        )
+        url = f"http://127.0.0.1:{self._settings.address('llm').port}/readyz"
+        while True:
+            model = requests.get(url, timeout=30, proxies={"http": ""}).json()["dependencies"]["model"]
+            if model["ok"]:
+                return
+            if not model.get("loading"):
+                raise SuiteError(f"模型不可用：{model['message']}", f"No model: {model['message']}")
+            time.sleep(POLL_S)
 
     def down(self) -> list[Service]:
         """Stop the services: SIGTERM, then SIGKILL for what has not ended in time. Returns those stopped."""
@@ -91,14 +115,13 @@ class Suite:
         )
 
     def _wait(self, service: Service, path: str) -> None:
-        address, limit = self._settings.address(service), time.monotonic() + START_TIMEOUT_S
-        url = f"http://127.0.0.1:{address.port}{path}"
+        limit = time.monotonic() + START_TIMEOUT_S
         reason = ""
         while time.monotonic() < limit:
             if not self._process(service):
                 raise self._failed(service, "ended / 已退出")
             try:
-                response = requests.get(url, timeout=5, proxies={"http": ""})
+                response = self._get(service, path)
                 if response.ok:
                     return
                 reason = response.text
@@ -106,6 +129,9 @@ class Suite:
                 reason = type(error).__name__
             time.sleep(POLL_S)
         raise self._failed(service, reason)
+
+    def _get(self, service: Service, path: str) -> requests.Response:
+        return self._http.get(self._settings.address(service).local_url + path, timeout=GET_TIMEOUT_S)
 
     def _failed(self, service: Service, reason: str) -> SuiteError:
         name, log = PACKAGES[service], self._log(service)
@@ -118,7 +144,7 @@ class Suite:
     def _refuse_taken_port(self, service: Service) -> None:
         address = self._settings.address(service)
         try:
-            requests.get(f"http://127.0.0.1:{address.port}/healthz", timeout=1, proxies={"http": ""})
+            self._get(service, "/healthz")
         except requests.ConnectionError:
             return
         except requests.RequestException:
@@ -193,7 +219,7 @@ def main() -> int:
         index_samples(settings, say)
         say("启动服务", "Starting the services")
         suite.up()
-        url = f"http://127.0.0.1:{settings.address('rag').port}/get_bot_response"
+        url = settings.address("rag").local_url + PATH
         say(f"已就绪：POST {url}", f"Ready: POST {url}")
         say("提问：make ask Q='什么是政府专项债务？'  停止：make down", "Ask: make ask Q='…'   Stop: make down")
         say(f"日志：{suite.logs}", f"Logs: {suite.logs}")

@@ -136,6 +136,7 @@ class ChatClient:
         try:
             async with chunks:
                 async for chunk in chunks:
+                    generation.model = chunk.model
                     for choice in chunk.choices:
                         generation.emit(choice.delta.content or "")
                         if choice.finish_reason:

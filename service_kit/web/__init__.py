@@ -2,7 +2,19 @@
 
 from service_kit.web.app_factory import Check, create_base_app, current_deadline
 from service_kit.web.bodies import Body, read_body
+from service_kit.web.metrics import registry_of
 from service_kit.web.presence import watch_client
 from service_kit.web.serve import run_service
+from service_kit.web.streams import streamed
 
-__all__ = ["Body", "Check", "create_base_app", "current_deadline", "read_body", "run_service", "watch_client"]
+__all__ = [
+    "Body",
+    "Check",
+    "create_base_app",
+    "current_deadline",
+    "read_body",
+    "registry_of",
+    "run_service",
+    "streamed",
+    "watch_client",
+]

@@ -49,7 +49,8 @@ def create_base_app(
     """A Flask app for `service` that holds no routes yet but the operational ones."""
     app = Flask(service, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has it
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # the default provider has both
+    app.json.sort_keys = False  # type: ignore[attr-defined]
     CORS(
         app,
         resources={_NO_CORS: {"origins": "*"}},
@@ -162,7 +163,7 @@ def _add_health(app: Flask, service: str, settings: Settings, checks: tuple[Chec
                 shown[check.name] = {"ok": True, "required": check.required, **check.run()}
             except YijuError as error:
                 message = error.words.to(settings.lang)
-                shown[check.name] = {"ok": False, "required": check.required, "message": message}
+                shown[check.name] = {"ok": False, "required": check.required, "message": message, **error.details}
                 ready = ready and not check.required
         body = {"status": "ready" if ready else "not ready", "service": service, "dependencies": shown}
         return (body, 200) if ready else (body, 503, {"Retry-After": "5"})

@@ -41,6 +41,7 @@ _ZH_FAULTS = {
     "finite_number": "应为有限的数字",
     "not_text": "应为字符串或文本片段的数组",
     "blank": "最后一条消息没有内容",
+    "one_of_two": "messages 与 text 须给出且只给出一个",
 }
 
 

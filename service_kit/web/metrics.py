@@ -43,3 +43,9 @@ def add_metrics(app: Flask, service: str) -> Metrics:
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
     return metrics
+
+
+def registry_of(app: Flask) -> CollectorRegistry:
+    """Where `app`'s own metrics are registered, to be shown on its `GET /metrics`."""
+    metrics: Metrics = app.extensions[EXTENSION]
+    return metrics.registry
