@@ -1,11 +1,10 @@
-"""The passage index as its users see it; which engine stands behind is the setting `search`."""
+"""The passage index as its users see it, whatever engine stands behind."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from service_kit.passages.passage import Passage
-from service_kit.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -68,22 +67,3 @@ class PassageWriter(Protocol):
 
     def close(self) -> None:
         """End; what was not committed is dropped."""
-
-
-def open_reader(settings: Settings) -> PassageReader:
-    """The query side of the index that `settings` name."""
-    # Imported here: an engine imports this file, and only the one in use should be loaded.
-    from service_kit.passages.embedded_reader import EmbeddedReader  # noqa: PLC0415
-
-    return EmbeddedReader(settings.data)
-
-
-def open_writer(settings: Settings) -> PassageWriter:
-    """The write side. An index that can not be used any more is begun anew, empty (see `PassageWriter.index_id`).
-
-    Raises:
-        IndexLocked: another process is writing it.
-    """
-    from service_kit.passages.embedded_writer import EmbeddedWriter  # noqa: PLC0415
-
-    return EmbeddedWriter(settings.data)
