@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from rag_server.assemble import assemble
 from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
-from rag_server.quote import nearest_sentence
 from rag_server.turn import Answer, Message, Retrieved, Understood
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown, GenerationFailed
@@ -53,8 +52,7 @@ def answer(
             raise
         event(logger, "answering without the model", reason=str(error))
         return _quoting(understood, retrieved, _BROKE if isinstance(error, GenerationFailed) else _NOT_READY)
-    nearest = (nearest_sentence(understood.new_query, e, retrieved.idf) for e in retrieved.evidence)
-    return Answer(text, "generate", tuple(quote for quote in nearest if quote))
+    return Answer(text, "generate")
 
 
 def _quoting(understood: Understood, retrieved: Retrieved, why: Words) -> Answer:

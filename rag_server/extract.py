@@ -4,8 +4,11 @@ from rag_server.quote import find_quotes
 from rag_server.turn import Answer, Evidence, Retrieved, Understood
 from service_kit.words import Lang
 
-LEAST_COVERAGE = 0.15
-"""Below this share of the question's words (weighted by idf) the best sentence is no evidence for anything."""
+LEAST_COVERAGE = 0.08
+"""Below this share of the question's words (weighted by idf) the best sentence is no evidence for anything.
+
+Set low on purpose: of the 93 sample questions, freely worded, 2 fall below it; most questions about something else find
+no passage at all or less than this."""
 
 _NOTICE: dict[Lang, str] = {
     "zh": "以下为材料原文摘录，未经模型生成。",

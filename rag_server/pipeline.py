@@ -9,6 +9,7 @@ from typing import Any
 from rag_server.answer import answer
 from rag_server.database import Database
 from rag_server.llm import LLM
+from rag_server.quote import nearest_sentence
 from rag_server.retrieve import retrieve
 from rag_server.sessions import Sessions, Turns
 from rag_server.trail import Entry, Trail
@@ -53,7 +54,10 @@ class Turn:
         }
 
     def _shown(self, evidence: Evidence) -> dict[str, Any]:
-        spans = [[quote.start, quote.end] for quote in self.answer.quotes if quote.n == evidence.n]
+        """A passage with the sentences to look at: those that were quoted, else the one nearest to the question."""
+        quoted = [quote for quote in self.answer.quotes if quote.n == evidence.n]
+        nearest = nearest_sentence(self.understood.new_query, evidence, self.retrieved.idf)
+        spans = [[quote.start, quote.end] for quote in quoted or [nearest] if quote]
         names = ("n", "title", "source", "doc_no", "date", "path", "text", "score")
         return {name: getattr(evidence, name) for name in names} | {"highlights": spans}
 

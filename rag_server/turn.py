@@ -69,7 +69,7 @@ class Quote:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the user reads, how it was made, the sentences it rests on, and what he should know about it."""
+    """What the user reads, how it was made, the sentences that it quotes, and what he should know about it."""
 
     text: str
     mode: AnswerMode
