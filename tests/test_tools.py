@@ -118,7 +118,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(env: dict[str, str]) 
 def test_the_demo_answers_with_numbered_evidence_and_stops(env: dict[str, str]) -> None:
     done = tool("demo", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("问：") == 4
+    assert done.stdout.count("\n问：") == 4
     assert done.stdout.count("证据[1]") == 4
     assert "（理解为：政府专项债务的利息可以通过发行专项债券偿还吗？）" in done.stdout
     assert tool("suite", "status", env=env).stdout.count("pid") == 0
