@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import requests
@@ -46,8 +46,10 @@ def served(app: Flask) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.effective_port}"
     finally:
-        # Closed from inside its loop, open connections too: only then does the loop end.
-        server.trigger.pull_trigger(lambda: close_all(server._map, ignore_all=True))
+        # Closed from inside its loop, open connections too: only then does the loop end. A loop that is awake
+        # anyway may be quicker than the trigger, which it then has closed.
+        with suppress(OSError):
+            server.trigger.pull_trigger(lambda: close_all(server._map, ignore_all=True))
         server.task_dispatcher.shutdown()
         thread.join(10)
         assert not thread.is_alive()

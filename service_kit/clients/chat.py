@@ -60,6 +60,7 @@ class ChatClient:
         self.url = url
         self._timeout_s = timeout_s
         self._model = model
+        self._listed: str | None = None
         self._extensions = extensions
         self._openai = AsyncOpenAI(
             base_url=url if url.endswith("/v1") else f"{url}/v1",
@@ -121,39 +122,42 @@ class ChatClient:
             raise DeadlineExceeded(f"{self.name} 没有回应", f"{self.name} does not answer") from None
 
     def close(self) -> None:
-        """Cancel what still runs and end the client's thread."""
-        self._loop.close()
+        """Cancel what still runs, close the connections and end the client's thread."""
+        self._loop.close(self._openai.close())
 
     async def _fill(
         self, generation: Generation, messages: Sequence[Message], sampling: Sampling, headers: dict[str, str]
     ) -> None:
         try:
-            chunks = await self._open(messages, sampling, headers)
+            async with await self._open(messages, sampling, headers) as chunks:
+                generation.finish(*await self._pass_on(chunks, generation))
         except YijuError as error:
-            return generation.fail(error)
+            generation.fail(error)
+        except Exception as error:  # noqa: BLE001  # whatever a foreign server sends, the reader must hear of an end
+            logger.warning("%s broke off: %r", self.name, error)
+            generation.fail(interrupted(self.name))
+
+    async def _pass_on(
+        self, chunks: AsyncStream[ChatCompletionChunk], generation: Generation
+    ) -> tuple[FinishReason, Usage]:
         reason: FinishReason | None = None
         usage = Usage()
-        try:
-            async with chunks:
-                async for chunk in chunks:
-                    generation.model = chunk.model
-                    for choice in chunk.choices:
-                        generation.emit(choice.delta.content or "")
-                        if choice.finish_reason:
-                            reason = "length" if choice.finish_reason == "length" else "stop"
-                    if chunk.usage:
-                        usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
-        except Exception as error:  # noqa: BLE001  # whatever a foreign server sends, the reader must hear of an end
-            logger.warning("%s broke off: %s", self.name, repr(error))
-            return generation.fail(interrupted(self.name))
+        async for chunk in chunks:
+            generation.model = chunk.model
+            for choice in chunk.choices:
+                generation.emit(choice.delta.content or "")
+                if choice.finish_reason:
+                    reason = "length" if choice.finish_reason == "length" else "stop"
+            if chunk.usage:
+                usage = Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
         if reason is None:
-            return generation.fail(interrupted(self.name))
-        return generation.finish(reason, usage)
+            raise interrupted(self.name)
+        return reason, usage
 
     async def _open(
         self, messages: Sequence[Message], sampling: Sampling, headers: dict[str, str]
     ) -> AsyncStream[ChatCompletionChunk]:
-        model = self._model or await self._ask_model()
+        model = self._model or self._listed or await self._ask_model()
         extra = {"top_k": sampling.top_k, "repetition_penalty": sampling.repetition_penalty}
         with self._translated_errors(), self._breaker.calling():
             return await self._openai.chat.completions.create(
@@ -181,6 +185,7 @@ class ChatClient:
                 f"{self.name}（{self.url}）没有列出模型：请设置 YIJU_MODEL",
                 f"{self.name} ({self.url}) lists no model: set YIJU_MODEL",
             )
+        self._listed = names[0] if names else None
         return self._model or names[0]
 
     @contextmanager

@@ -21,11 +21,13 @@ class LoopThread:
         """Begin `work`; cancelling the future cancels it wherever it waits."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def close(self) -> None:
-        """Cancel what still runs and end the thread."""
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """Cancel what still runs, then run `last` and end the thread. Does nothing the second time."""
         if self._loop.is_closed():
+            last.close()
             return
         self.start(_cancel_all()).result()
+        self.start(last).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

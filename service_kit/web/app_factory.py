@@ -142,7 +142,10 @@ def _translate(error: HTTPException, settings: Settings) -> YijuError:
         return PayloadTooLarge(f"请求体超过 {limit} 字节", f"The body is over {limit} bytes", allowed=f"<= {limit}")
     if isinstance(error, MethodNotAllowed):
         return BadHttp(
-            "此路径不接受该方法", "This path does not take that method", status=405, allowed=error.valid_methods
+            "此路径不接受该方法",
+            "This path does not take that method",
+            status=405,
+            allowed=sorted(error.valid_methods or ()),
         )
     if error.code == 404:
         return NotFound(f"没有此路径：{request.path}", f"No such path: {request.path}")

@@ -1,0 +1,1 @@
+"""What makes the answers: one interface, one file for each way."""

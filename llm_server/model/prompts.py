@@ -1,0 +1,121 @@
+"""Conversations become token ids that fit into the model's context window."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from jinja2.exceptions import TemplateError
+
+from llm_server.engines.engine import Prompt
+from service_kit.errors import ContextTooLong, InvalidRequest
+from service_kit.generation import Message
+
+ANSWER_SHARE = 4
+"""Older rounds are left out until an answer has max_tokens, or a quarter of the window, whichever is less."""
+
+
+class FittedPrompt(NamedTuple):
+    """Token ids to start from, and how many tokens the answer may have."""
+
+    ids: list[int]
+    max_tokens: int
+
+
+def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """All of `prompt` as the model reads it. Without a chat template: its texts, one a line, to be gone on with.
+
+    Raises:
+        InvalidRequest: the chat template refuses these messages.
+    """
+    if isinstance(prompt, str):
+        return _ids(tokenizer, prompt, special=True)
+    if not tokenizer.chat_template:
+        return _ids(tokenizer, "\n".join(message.content for message in prompt), special=True)
+    try:
+        text = _fill_template(tokenizer, prompt)
+    except TemplateError as error:
+        raise InvalidRequest(
+            f"模型的对话模板不接受这些消息：{error}", f"The model's chat template refuses these messages: {error}"
+        ) from None
+    return _ids(tokenizer, text, special=False)  # the template writes them itself
+
+
+def fit(
+    encode_prompt: Callable[[Prompt], list[int]], prompt: Prompt, max_tokens: int, window: int | None
+) -> FittedPrompt:
+    """`prompt` without as many of its oldest rounds as must go; system messages and the last round stay.
+
+    Raises:
+        ContextTooLong: what must stay leaves no room for one token; states both numbers.
+    """
+    ids = encode_prompt(prompt)
+    if window is None:
+        return FittedPrompt(ids, max_tokens)
+    most = window - min(max_tokens, window // ANSWER_SHARE)
+    if len(ids) > most and not isinstance(prompt, str):
+        ids = _newest_that_fit(encode_prompt, prompt, most)
+    if len(ids) >= window:
+        raise ContextTooLong(
+            f"提示有 {len(ids)} 个词元，已略去较早的轮次，模型的上下文只有 {window}",
+            f"The prompt has {len(ids)} tokens, its older rounds left out; the model's context window is {window}",
+            details={"prompt_tokens": len(ids), "max_model_len": window},
+        )
+    return FittedPrompt(ids, min(max_tokens, window - len(ids)))
+
+
+def without_oldest(messages: Sequence[Message], rounds: int) -> tuple[Message, ...]:
+    """`messages` less its first `rounds` rounds. A round begins with a user's message; system messages stay."""
+    kept, seen = [], 0
+    for message in messages:
+        seen += message.role == "user"
+        if message.role == "system" or seen > rounds:
+            kept.append(message)
+    return tuple(kept)
+
+
+def _newest_that_fit(
+    encode_prompt: Callable[[Prompt], list[int]], messages: tuple[Message, ...], most: int
+) -> list[int]:
+    """Token ids with the fewest rounds left out that have at most `most` tokens, or those of the last round alone."""
+    low, high = 0, max(0, sum(message.role == "user" for message in messages) - 1)
+    ids = encode_prompt(without_oldest(messages, high))
+    # Fewer rounds, fewer tokens: halving, for a body may hold thousands of rounds.
+    while low < high:
+        middle = (low + high) // 2
+        tried = encode_prompt(without_oldest(messages, middle))
+        if len(tried) <= most:
+            high, ids = middle, tried
+        else:
+            low = middle + 1
+    return ids
+
+
+def _fill_template(tokenizer: Any, messages: tuple[Message, ...]) -> str:
+    try:
+        return _apply(tokenizer, messages)
+    except TemplateError:
+        # Some templates (Gemma's) know no system role: its text then leads the first question.
+        merged = _system_into_first_user(messages)
+        if merged == messages:
+            raise
+        return _apply(tokenizer, merged)
+
+
+def _apply(tokenizer: Any, messages: tuple[Message, ...]) -> str:
+    text: str = tokenizer.apply_chat_template(
+        [asdict(message) for message in messages], tokenize=False, add_generation_prompt=True
+    )
+    return text
+
+
+def _system_into_first_user(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    system = "\n".join(message.content for message in messages if message.role == "system")
+    talk = [message for message in messages if message.role != "system"]
+    if not system or not talk or talk[0].role != "user":
+        return messages
+    return (Message("user", f"{system}\n\n{talk[0].content}"), *talk[1:])
+
+
+def _ids(tokenizer: Any, text: str, *, special: bool) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
+    return ids
