@@ -43,7 +43,10 @@ class SerialEngine:
         self._settings = settings
         self._loaded: LoadedModel | None = None
         self._fault = ModelUnavailable(
-            f"模型 {settings.model} 正在加载", f"The model {settings.model} is being loaded", retry_after=5
+            f"模型 {settings.model} 正在加载",
+            f"The model {settings.model} is being loaded",
+            retry_after=5,
+            details={"loading": True},
         )
         self._waiting: deque[_Job] = deque()
         self._running: _Job | None = None
