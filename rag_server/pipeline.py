@@ -13,7 +13,7 @@ from rag_server.quote import nearest_sentence
 from rag_server.retrieve import retrieve
 from rag_server.sessions import Sessions, Turns
 from rag_server.trail import Entry, Trail
-from rag_server.turn import Answer, Evidence, Retrieved, Understood
+from rag_server.turn import Answer, Evidence, Quote, Retrieved, Understood
 from rag_server.understand import understand
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
@@ -55,9 +55,9 @@ class Turn:
 
     def _shown(self, evidence: Evidence) -> dict[str, Any]:
         """A passage with the sentences to look at: those that were quoted, else the one nearest to the question."""
-        quoted = [quote for quote in self.answer.quotes if quote.n == evidence.n]
-        nearest = nearest_sentence(self.understood.new_query, evidence, self.retrieved.idf)
-        spans = [[quote.start, quote.end] for quote in quoted or [nearest] if quote]
+        quoted: list[Quote | None] = [quote for quote in self.answer.quotes if quote.n == evidence.n]
+        shown = quoted or [nearest_sentence(self.understood.new_query, evidence, self.retrieved.idf)]
+        spans = [[quote.start, quote.end] for quote in shown if quote]
         names = ("n", "title", "source", "doc_no", "date", "path", "text", "score")
         return {name: getattr(evidence, name) for name in names} | {"highlights": spans}
 
