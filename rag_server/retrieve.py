@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from service_kit.passages.analysis import question_terms
-
 from rag_server.turn import Evidence, Retrieved
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
+from service_kit.passages.analysis import question_terms
 
 
 def retrieve(question: str, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
