@@ -37,8 +37,8 @@ index: setup
 	@$(PY) -m es_index preprocess_data
 
 lint: setup-dev
-	$(PY) -m ruff format --check .
-	$(PY) -m ruff check .
+	$(PY) -m ruff format --no-cache --check .
+	$(PY) -m ruff check --no-cache .
 	.venv/bin/lint-imports
 
 types: setup-dev
