@@ -8,7 +8,7 @@ from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
 from rag_server.turn import Answer, Message, Retrieved, Understood
 from service_kit.deadline import Deadline
-from service_kit.errors import DependencyDown, GenerationFailed
+from service_kit.errors import ContextTooLong, DependencyDown, GenerationFailed, PayloadTooLarge, YijuError
 from service_kit.logs import event
 from service_kit.words import Words
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 _NOT_SPOKEN = Words("模型不适用于该语言，以原文摘录作答。", "The model does not speak this language; quoting instead.")
 _NOT_READY = Words("模型服务未就绪，以原文摘录作答。", "The model service is not ready; quoting instead.")
 _BROKE = Words("模型生成失败，以原文摘录作答。", "The model failed to generate; quoting instead.")
+_TOO_LONG = Words("问题与材料超过模型的上下文，以原文摘录作答。", "Too long for the model; quoting instead.")
 
 
 def answer(
@@ -31,13 +32,13 @@ def answer(
 ) -> Answer:
     """The answer to one question.
 
-    Without an `llm` the evidence is quoted. With one it generates, unless it does not speak the question's language,
-    is down or breaks: then the evidence is quoted as well and `notices` says why; with `must_generate` that is an
-    error instead.
+    Without an `llm` the evidence is quoted. With one it generates, unless it does not speak the question's language, is
+    down, breaks or can not take so much: then the evidence is quoted as well and `notices` says why; with
+    `must_generate` that is an error instead.
 
     Raises:
         Overloaded, DeadlineExceeded, InvalidRequest: from the model service.
-        DependencyDown, GenerationFailed: with `must_generate` only.
+        DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge: with `must_generate` only.
     """
     if not retrieved.evidence:
         return refuse(understood)
@@ -47,12 +48,18 @@ def answer(
         return _quoting(understood, retrieved, _NOT_SPOKEN)
     try:
         text = llm.chat(assemble(understood, retrieved.evidence, history), deadline)
-    except (DependencyDown, GenerationFailed) as error:
+    except (DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge) as error:
         if must_generate:
             raise
         event(logger, "answering without the model", reason=str(error))
-        return _quoting(understood, retrieved, _BROKE if isinstance(error, GenerationFailed) else _NOT_READY)
+        return _quoting(understood, retrieved, _why(error))
     return Answer(text, "generate")
+
+
+def _why(error: YijuError) -> Words:
+    if isinstance(error, DependencyDown):
+        return _NOT_READY
+    return _BROKE if isinstance(error, GenerationFailed) else _TOO_LONG
 
 
 def _quoting(understood: Understood, retrieved: Retrieved, why: Words) -> Answer:

@@ -2,21 +2,28 @@
 
 import re
 
-_LEANS_ZH = re.compile(
-    r"它|他们|她|这(?!里是)|那(?!么多)|(?<!应)该(?!如何|怎)|上述|前者|后者|此(?:类|项|种|外|时|办法)|^其(?!他|它|中|余)"
-    r"|^(?:为什么|为何|怎么)[？?呢]*$|^(?:还有|另外|除此|然后|由谁|从何时|自何时)|呢[？?。]*$"
+_NOUN = r"(?:办法|规定|通知|条例|意见|文件|法|债券|债务|资金|项目|指南|预案|政策|制度|比例|限额|内容|情况)"
+_PRONOUN_ZH = re.compile(
+    r"它们|它|他们|她们|前者|后者|^其(?!他|它|中|余|实)"
+    rf"|上述{_NOUN}?|(?<!应)该(?:项|类)?{_NOUN}|此(?:类|项|种){_NOUN}?"
+    rf"|(?:这|那)(?:(?:个|项|些|种|类|笔)(?!年|天|月){_NOUN}?|{_NOUN})|这(?=几)|^(?:这|那)(?=可以|能|是|要|有|由|算)"
 )
-_LEANS_EN = re.compile(
-    r"\b(?:its?|they|them|their|that|those|these|this|he|she|his|her|the former|the latter)\b"
-    r"|^(?:and|what about|how about|also|then)\b|^(?:why|when|where|who|how)(?:\s+\w+)?\W*$",
+"""A closed list: what is cut out of the middle of a word makes garbage (应该, 那年, 这次)."""
+_LEANS_ZH = re.compile(
+    r"^(?:那么?)?(?:为什么|为何|怎么办?)[？?呢]*$|^(?:还有|另外|除此|然后|由谁|从何时|自何时)|^那么?(?!年|些|次|个|时)"
+)
+_BARE_NE = re.compile(r"呢[？?。]*$")
+_PRONOUN_EN = re.compile(
+    r"\b(?:its?|they|them|theirs?|he|she|his|her)\b"
+    # `that` after a noun begins a clause (the law that governs): only after these does it point back.
+    r"|(?:(?<=^)|(?<=\bis )|(?<=\bare )|(?<=\bof )|(?<=\bfor )|(?<=\bin )|(?<=\bdoes )|(?<=\babout ))"
+    r"\b(?:this|that|these|those)\b",
     re.IGNORECASE,
 )
-_POINTED_AT = r"(?:办法|规定|通知|条例|意见|文件|法|债券|债务|资金|项目|指南|预案|内容|情况)?"
-_PRONOUN_ZH = re.compile(
-    r"它们|它|他们|她们|前者|后者|^其"
-    rf"|(?:上述|该(?:项|类)?|此(?:类|项|种)|(?:这|那)(?:个|项|些|种|类)?){_POINTED_AT}"
+_LEANS_EN = re.compile(
+    r"\bthe (?:former|latter)\b|^(?:and|what about|how about|also|then)\b|^(?:why|when|where|who|how)(?:\s+\w+)?\W*$",
+    re.IGNORECASE,
 )
-_PRONOUN_EN = re.compile(r"\b(?:its|it|they|them|their|those|these|this|that|he|she)\b", re.IGNORECASE)
 _ASKING = re.compile(
     r"请问|什么是|是什么|是指什么|指什么|什么叫|何为|哪些|哪个|哪年|哪里|多少|什么时候|何时|什么|如何|怎么样|怎么|怎样|为什么|谁|是否|吗|呢|[？?。！!，,]"
 )
@@ -24,6 +31,7 @@ _PREDICATE = re.compile(
     r"可以|可否|应当|应该|能否|能不能|不能|能|必须|不得|需要|需|应|由|通过|用于|用途|包括|分为|有|是|自|从|在|按|为|归|要|属于|怎"
 )
 _TRAILING_VERB = re.compile(r"(?:开始)?(?:施行|实施|生效|印发|公布|发布|执行)$")
+_HAN = re.compile(r"[一-鿿]")
 _SHORT_ASKING = re.compile(r"是?多少|多久|由谁|怎么|如何")
 _LEAD = re.compile(r"^(?:那么|那|还有|另外|而|再说|至于)")
 _FRAGMENT_LENGTH = 4
@@ -36,12 +44,17 @@ def leans_on_history(question: str) -> bool:
     >>> leans_on_history("它的利息呢？"), leans_on_history("什么是政府专项债务？")
     (True, False)
     """
-    bare = question.strip().strip("？?。.！!")
-    if re.search(r"[一-鿿]", bare) and (
-        len(bare) <= _FRAGMENT_LENGTH or (len(bare) <= _SHORT_QUESTION_LENGTH and _SHORT_ASKING.search(bare))
-    ):
+    text = question.strip()
+    bare = text.strip("？?。.！!")
+    if not _HAN.search(text):
+        return bool(_LEANS_EN.search(text) or _PRONOUN_EN.search(text))
+    if len(bare) <= _FRAGMENT_LENGTH:
+        return bare != text or bare.endswith("呢")  # 本金？ asks on; 预算法 is a search of its own
+    if len(bare) <= _SHORT_QUESTION_LENGTH and _SHORT_ASKING.search(bare):
         return True
-    return bool(_LEANS_ZH.search(question.strip()) or _LEANS_EN.search(question.strip()))
+    if _BARE_NE.search(text) and not _ASKING.search(bare.removesuffix("呢")):
+        return True  # X呢？, but not 什么是X呢？
+    return bool(_LEANS_ZH.search(text) or _PRONOUN_ZH.search(text))
 
 
 def carry_topic(question: str, previous: str) -> str:
@@ -52,9 +65,9 @@ def carry_topic(question: str, previous: str) -> str:
     >>> carry_topic("那一般债务呢？", "政府专项债务应当通过什么偿还？")
     '一般债务应当通过什么偿还？'
     """
-    if not re.search(r"[一-鿿]", question + previous):
+    if not _HAN.search(question):
         return _carry_english(question, previous)
-    topic = topic_of(previous)
+    topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
     if re.fullmatch(r"(?:那)?(?:这是)?(?:为什么|为何)[呢？?]*", question.strip()):
         return "为什么" + previous
     rest = _LEAD.sub("", question.strip())
@@ -81,7 +94,7 @@ def topic_of(question: str) -> str:
     return next((part for part in parts if len(part) >= 2), plain or question)
 
 
-def _carry_english(question: str, previous: str) -> str:
+def _topic_en(previous: str) -> str:
     words = re.sub(
         r"^(?:please\s+)?(?:what|who|when|where|which|how|why|can|could|may|must|should|does|do|did|is|are|was|were)\b"
         r"(?:\s+(?:is|are|was|were|does|do|did|can|much|many|long))?\s*",
@@ -89,10 +102,14 @@ def _carry_english(question: str, previous: str) -> str:
         previous.strip().rstrip("?. "),
         flags=re.IGNORECASE,
     )
-    topic = words or previous
+    return words or previous
+
+
+def _carry_english(question: str, previous: str) -> str:
+    topic = _topic_en(previous)
     pronoun = _PRONOUN_EN.search(question)
     if pronoun:
-        owned = "'s" if pronoun.group().lower() in ("its", "their") else ""
+        owned = "'s" if pronoun.group().lower() in ("its", "their", "his", "her") else ""
         return question[: pronoun.start()] + topic + owned + question[pronoun.end() :]
     return f"{question.strip().rstrip('?')} ({topic})?"
 

@@ -14,7 +14,7 @@ from rag_server.retrieve import retrieve
 from rag_server.sessions import Sessions, Turns
 from rag_server.trail import Entry, Trail
 from rag_server.turn import Answer, Evidence, Quote, Retrieved, Understood
-from rag_server.understand import understand
+from rag_server.understand import language_of, understand
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.settings import Settings
@@ -34,7 +34,17 @@ class Turn:
     @property
     def docs(self) -> tuple[str, ...]:
         """The passages that the answer rests on; none when it refuses."""
-        return () if self.answer.mode == "refuse" else tuple(e.content for e in self.retrieved.evidence)
+        return () if self.answer.mode == "refuse" else self.found
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The passages that were found, shown or not."""
+        return tuple(e.content for e in self.retrieved.evidence)
+
+    @property
+    def answer_mode(self) -> str:
+        """`generate` or `extract`; a refusal is no generation."""
+        return "generate" if self.answer.mode == "generate" else "extract"
 
     def as_json(self) -> dict[str, Any]:
         """The response's body."""
@@ -45,7 +55,7 @@ class Turn:
             "docs": list(self.docs),
             "trace_id": self.trace_id,
             "new_query": self.understood.new_query,
-            "answer_mode": "extract" if refused else self.answer.mode,
+            "answer_mode": self.answer_mode,
             "refused": refused,
             "nearest": [{"title": e.title, "source": e.source} for e in evidence] if refused else [],
             "notices": list(self.answer.notices),
@@ -93,8 +103,10 @@ class Pipeline:
     def _answered(self, session_id: str, query: str, trace_id: str, deadline: Deadline) -> Turn:
         settings, timings = self._settings, dict[str, float]()
         history = self.sessions.begin_turn(session_id)
+        speaks = language_of(query) in settings.languages
         with _timed(timings, "understand"):
-            understood = understand(query, history, self._llm, deadline, settings.rewrite_budget_s)
+            rewriter = self._llm if speaks else None
+            understood = understand(query, history, rewriter, deadline, settings.rewrite_budget_s)
         with _timed(timings, "retrieve"):
             retrieved = retrieve(understood.new_query, settings.top_k, self._search, deadline)
         with _timed(timings, "answer"):
@@ -118,10 +130,10 @@ class Pipeline:
                 session_id,
                 understood.query,
                 understood.new_query,
-                turn.docs,
+                turn.found,
                 text,
                 turn.retrieved.engine,
-                turn.answer.mode,
+                turn.answer_mode,
             )
         )
 

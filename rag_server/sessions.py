@@ -63,28 +63,24 @@ class Sessions:
 
 
 class Turns:
-    """One turn at a time for each session, so that a history never interleaves."""
+    """One turn at a time for each session, so that a history never interleaves; one more may wait."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._busy: set[str] = set()
+        self._waited_for: set[str] = set()
 
     @contextmanager
     def one(self, session_id: str, deadline: Deadline) -> Iterator[None]:
         """Hold the session for one turn.
 
         Raises:
-            Conflict: another turn of this session took longer than TURN_WAIT_S.
+            Conflict: another question is waiting already, or the turn before took longer than TURN_WAIT_S.
             DeadlineExceeded: the caller's deadline came first.
         """
         with self._changed:
-            if not self._changed.wait_for(
-                lambda: session_id not in self._busy, timeout=deadline.remaining(at_most=TURN_WAIT_S)
-            ):
-                deadline.remaining()
-                raise Conflict(
-                    "该会话的上一个问题还在回答中，请稍后再问", "This session is still answering its last question"
-                )
+            if session_id in self._busy:
+                self._wait(session_id, deadline)
             self._busy.add(session_id)
         try:
             yield
@@ -92,3 +88,22 @@ class Turns:
             with self._changed:
                 self._busy.discard(session_id)
                 self._changed.notify_all()
+
+    def _wait(self, session_id: str, deadline: Deadline) -> None:
+        # Were there more, the questions of one session could take all of the server's threads.
+        if session_id in self._waited_for:
+            raise _busy()
+        self._waited_for.add(session_id)
+        try:
+            seconds = deadline.remaining(at_most=TURN_WAIT_S)
+            if not self._changed.wait_for(lambda: session_id not in self._busy, timeout=seconds):
+                deadline.remaining()
+                raise _busy()
+        finally:
+            self._waited_for.discard(session_id)
+
+
+def _busy() -> Conflict:
+    return Conflict(
+        "该会话的上一个问题还在回答中，请稍后再问", "This session is still answering its last question", retry_after=2
+    )

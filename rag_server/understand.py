@@ -80,6 +80,8 @@ def why_unusable(query: str, rewriting: str) -> str | None:
     missing = [number for number in _NUMBER.findall(query) if number not in text]
     if missing:
         return f"drops {missing[0]}"
+    if language_of(query) != language_of(text):
+        return "another language"
     if query.rstrip()[-1:] in "？?" and text[-1] in "。.":
         return "answers instead of asking"
     return None

@@ -57,3 +57,8 @@ class Deadline:
 
 def _passed() -> DeadlineExceeded:
     return DeadlineExceeded("已超过请求给定的时限", "The request's deadline has passed")
+
+
+def to_header(seconds: float) -> str:
+    """Seconds as the header's value; never 0, which would be no deadline but a fault."""
+    return f"{max(seconds, 0.001):.3f}"

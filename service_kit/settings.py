@@ -103,6 +103,14 @@ class Settings(BaseSettings):
             raise ValueError("a URL such as http://127.0.0.1:1709")
         return value.rstrip("/")
 
+    @field_validator("api_keys", "admin_keys", "openai_key")
+    @classmethod
+    def _is_no_blank(cls, value: SecretStr | None) -> SecretStr | None:
+        # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
+        if value is not None and not _secrets(value):
+            raise ValueError("given, but it holds no key")
+        return value
+
     @field_validator("model_langs")
     @classmethod
     def _are_langs(cls, value: str | None) -> str | None:

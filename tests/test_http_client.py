@@ -10,7 +10,7 @@ from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from service_kit.clients import ServiceClient
-from service_kit.clients.http import FAILURES_TO_OPEN
+from service_kit.clients.breaker import FAILURES_TO_OPEN
 from service_kit.deadline import Deadline
 from service_kit.errors import DeadlineExceeded, DependencyDown, InvalidRequest, Overloaded
 from service_kit.logs import request_id

@@ -10,7 +10,8 @@ from rag_server.database import Database
 from rag_server.sessions import HISTORY_LIMIT, Sessions, Turns
 from rag_server.trail import Entry, Trail, as_json_array
 from service_kit.deadline import Deadline
-from service_kit.errors import DeadlineExceeded
+from service_kit.errors import Conflict, DeadlineExceeded
+from tests.servers import wait_until
 
 
 class Clock:
@@ -131,23 +132,31 @@ def test_a_newer_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 class TestTurns:
-    def test_a_second_turn_of_a_session_waits(self) -> None:
-        turns, order, inside = Turns(), list[str](), threading.Event()
+    def test_a_second_turn_waits_and_a_third_is_refused(self) -> None:
+        turns, order = Turns(), list[str]()
 
         def second() -> None:
-            inside.wait(5)
             with turns.one("a", Deadline()):
                 order.append("second")
 
         thread = threading.Thread(target=second)
-        thread.start()
         with turns.one("a", Deadline()):
-            inside.set()
-            with pytest.raises(DeadlineExceeded), turns.one("a", Deadline.after(0.05)):
+            thread.start()
+            wait_until(lambda: bool(turns._waited_for), "the second waits")
+            with pytest.raises(Conflict) as caught, turns.one("a", Deadline()):
                 raise AssertionError("two turns at once")
+            assert caught.value.retry_after
             order.append("first")
         thread.join(5)
         assert order == ["first", "second"]
+
+    def test_a_waiting_turn_keeps_its_deadline(self) -> None:
+        turns = Turns()
+        with turns.one("a", Deadline()):
+            with pytest.raises(DeadlineExceeded), turns.one("a", Deadline.after(0.05)):
+                raise AssertionError("two turns at once")
+            with pytest.raises(DeadlineExceeded), turns.one("a", Deadline.after(0.05)):  # the place is free again
+                raise AssertionError("two turns at once")
 
     def test_other_sessions_do_not_wait(self) -> None:
         turns = Turns()

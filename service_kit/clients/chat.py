@@ -23,7 +23,8 @@ from openai import (
 from openai.types.chat import ChatCompletionChunk
 
 from service_kit import deadline as deadlines
-from service_kit.clients.chat_errors import down, interrupted, translate_status
+from service_kit.clients.breaker import CONNECT_TIMEOUT_S, OPEN_FOR_S, down, make_breaker
+from service_kit.clients.chat_errors import interrupted, translate_status
 from service_kit.clients.loop_thread import LoopThread
 from service_kit.deadline import Deadline
 from service_kit.errors import DeadlineExceeded, DependencyDown, YijuError
@@ -32,10 +33,7 @@ from service_kit.logs import request_id
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 3.0
 MODELS_TIMEOUT_S = 5.0
-FAILURES_TO_OPEN = 5
-OPEN_FOR_S = 5.0
 
 
 class ChatClient:
@@ -70,12 +68,7 @@ class ChatClient:
             # trust_env: an outward proxy must never see a private question.
             http_client=DefaultAsyncHttpxClient(trust_env=False),
         )
-        self._breaker = pybreaker.CircuitBreaker(
-            fail_max=FAILURES_TO_OPEN,
-            reset_timeout=OPEN_FOR_S,
-            name=name,
-            exclude=[lambda error: not isinstance(error, APIConnectionError)],
-        )
+        self._breaker = make_breaker(name, lambda error: not isinstance(error, APIConnectionError))
         self._open_calls: set[Future[None]] = set()
         self._loop = LoopThread(f"{name} client")
 
@@ -96,7 +89,10 @@ class ChatClient:
             GenerationFailed: the server said 500, or broke off after it had begun.
         """
         generation = Generation(deadline.sooner(self._timeout_s), is_gone)
-        headers = {"X-Request-ID": request_id.get(), deadlines.HEADER: f"{generation.deadline.remaining():.3f}"}
+        headers = {
+            "X-Request-ID": request_id.get(),
+            deadlines.HEADER: deadlines.to_header(generation.deadline.remaining()),
+        }
         future = self._loop.start(self._fill(generation, messages, sampling, headers))
         self._open_calls.add(future)
         future.add_done_callback(self._open_calls.discard)

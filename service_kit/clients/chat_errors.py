@@ -2,10 +2,10 @@
 
 from openai import APIStatusError
 
+from service_kit.clients.breaker import down, retry_after
 from service_kit.errors import (
     ContextTooLong,
     DeadlineExceeded,
-    DependencyDown,
     GenerationFailed,
     InvalidRequest,
     Overloaded,
@@ -18,27 +18,18 @@ def translate_status(name: str, url: str, error: APIStatusError) -> YijuError:
     status, message = error.status_code, _message(error)
     zh, en = f"{name}：{message}", f"{name}: {message}"
     if status == 429:
-        return Overloaded(zh, en, retry_after=_retry_after(error))
+        return Overloaded(zh, en, retry_after=retry_after(error.response.headers))
     if status == 504:
         return DeadlineExceeded(zh, en)
     if status == 500:
         return GenerationFailed(zh, en)
     if status > 500:
-        return down(name, url, message, _retry_after(error))
+        return down(name, url, message, retry_after(error.response.headers))
     if status in (401, 403):
         return down(name, url, f"不接受所给的密钥 / it refuses the key: {message}", None)
     if error.code == ContextTooLong.code:
         return ContextTooLong(zh, en)
     return InvalidRequest(zh, en)
-
-
-def down(name: str, url: str, reason: str, retry_after: float | None) -> DependencyDown:
-    return DependencyDown(
-        f"{name}（{url}）不可用：{reason}",
-        f"{name} ({url}) is down: {reason}",
-        retry_after=retry_after,
-        details={"dependency": name},
-    )
 
 
 def interrupted(name: str) -> GenerationFailed:
@@ -51,8 +42,3 @@ def _message(error: APIStatusError) -> str:
     if isinstance(body, dict) and isinstance(body.get("message"), str):
         return str(body["message"])
     return f"HTTP {error.status_code}"
-
-
-def _retry_after(error: APIStatusError) -> float | None:
-    value = error.response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None

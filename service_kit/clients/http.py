@@ -1,5 +1,6 @@
 """Calls one JSON service: timeouts, bounded retries, circuit breaker, request id and deadline passed on."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -10,25 +11,31 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from service_kit import deadline as deadlines
+from service_kit.clients.breaker import CONNECT_TIMEOUT_S, OPEN_FOR_S, down, make_breaker, retry_after
 from service_kit.deadline import Deadline
-from service_kit.errors import DeadlineExceeded, DependencyDown, InvalidRequest, Overloaded
+from service_kit.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    DependencyDown,
+    InvalidRequest,
+    Overloaded,
+    PayloadTooLarge,
+    YijuError,
+)
 from service_kit.logs import request_id
 
 logger = logging.getLogger(__name__)
 
-CONNECT_TIMEOUT_S = 3.0
 RETRIES = 1
 """Repeated only when the connection failed, so that no request is carried out twice."""
-FAILURES_TO_OPEN = 5
-OPEN_FOR_S = 5.0
 
 
 class ServiceClient:
     """Calls `name` at `url`; safe to share between threads.
 
     After FAILURES_TO_OPEN failures in a row the circuit opens: for OPEN_FOR_S seconds calls fail at once instead of
-    waiting for a service that is down; then one call tries again. A passed deadline is the caller's own choice and
-    does not count.
+    waiting for a service that is down. A deadline that the caller set, shorter than `timeout_s`, is his own choice
+    and no failure.
     """
 
     def __init__(self, name: str, url: str, *, timeout_s: float, api_key: str | None = None) -> None:
@@ -52,91 +59,82 @@ class ServiceClient:
         self._session.mount(url, HTTPAdapter(max_retries=retry, pool_maxsize=64))
         if api_key:
             self._session.headers["Authorization"] = f"Bearer {api_key}"
-        self._breaker = pybreaker.CircuitBreaker(
-            fail_max=FAILURES_TO_OPEN, reset_timeout=OPEN_FOR_S, name=name, exclude=[DeadlineExceeded]
-        )
+        self._breaker = make_breaker(name, lambda error: not isinstance(error, DependencyDown))
 
     def post(self, path: str, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         """The JSON object that `path` answers.
 
         Raises:
-            DependencyDown: no connection, a 5xx, an answer that is no JSON object, or the circuit is open.
+            DependencyDown: no connection, nothing within `timeout_s`, a 5xx, our key or path is refused (401, 403, 404,
+                405), an answer that is no JSON object, or the circuit is open.
             DeadlineExceeded: no answer within the deadline, or the service itself said 504.
-            Overloaded: the service said 429.
-            InvalidRequest: the service said another 4xx; its message is passed on.
+            Overloaded, PayloadTooLarge, ContextTooLong, InvalidRequest: the service said so; its words are passed on.
         """
         return self._call("POST", path, payload, deadline)
 
     def get(self, path: str, deadline: Deadline) -> dict[str, Any]:
-        """As `post`, without a body."""
-        return self._call("GET", path, None, deadline)
+        """As `post`, without a body, and without the circuit: asking how a service is must not cut it off."""
+        return self._read(self._send("GET", path, None, deadline))
 
-    def _call(self, method: str, path: str, payload: Mapping[str, Any] | None, deadline: Deadline) -> dict[str, Any]:
+    def _call(self, method: str, path: str, payload: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         try:
             with self._breaker.calling():
-                response = self._send(method, path, payload, deadline)
-                if response.status_code >= 500 and response.status_code != 504:
-                    raise self._down(_message(response), response)
+                return self._read(self._send(method, path, payload, deadline))
         except pybreaker.CircuitBreakerError:
-            raise self._down("刚才多次失败，稍后再试 / failing, paused", None) from None
-        return self._read(response)
+            raise down(self.name, self.url, "刚才多次失败，稍后再试 / failing, paused", OPEN_FOR_S) from None
+        except DependencyDown as error:
+            logger.warning("%s", error)
+            raise
 
     def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, deadline: Deadline) -> requests.Response:
         seconds = deadline.remaining(at_most=self._timeout_s)
-        headers = {"X-Request-ID": request_id.get(), deadlines.HEADER: f"{seconds:.3f}"}
+        headers = {"X-Request-ID": request_id.get(), deadlines.HEADER: deadlines.to_header(seconds)}
+        body = None
+        if payload is not None:
+            # Chinese as it is: escaped, it would be twice as long and break the other side's limit.
+            body = json.dumps(payload, ensure_ascii=False).encode()
+            headers["Content-Type"] = "application/json"
         try:
             return self._session.request(
                 method,
                 self.url + path,
-                json=payload,
+                data=body,
                 headers=headers,
                 timeout=(min(CONNECT_TIMEOUT_S, seconds / (RETRIES + 1)), seconds),
                 allow_redirects=False,
             )
-        except requests.ConnectionError as error:
-            raise self._down(type(error).__name__, None) from error
-        except requests.Timeout:
-            raise DeadlineExceeded(
-                f"{self.name} 在 {seconds:.1f} 秒内没有回应", f"{self.name} did not answer within {seconds:.1f} s"
-            ) from None
+        except requests.ReadTimeout:
+            late = f"在 {seconds:.1f} 秒内没有回应 / no answer within {seconds:.1f} s"
+            if seconds >= self._timeout_s:
+                raise down(self.name, self.url, late, OPEN_FOR_S) from None
+            raise DeadlineExceeded(f"{self.name} {late}", f"{self.name}: {late}") from None
         except requests.RequestException as error:
-            raise self._down(type(error).__name__, None) from error
+            raise down(self.name, self.url, type(error).__name__, OPEN_FOR_S) from error
 
     def _read(self, response: requests.Response) -> dict[str, Any]:
-        if response.status_code == 429:
-            message = _message(response)
-            raise Overloaded(f"{self.name}：{message}", f"{self.name}: {message}", retry_after=_retry_after(response))
-        if response.status_code == 504:
-            raise DeadlineExceeded(f"{self.name} 超时", f"{self.name} ran out of time")
-        if response.status_code >= 400:
-            message = _message(response)
-            raise InvalidRequest(f"{self.name}：{message}", f"{self.name}: {message}")
+        status = response.status_code
         try:
             body = response.json()
         except requests.JSONDecodeError:
             body = None
-        if not isinstance(body, dict):
-            raise self._down("不是 JSON 对象 / no JSON object", response)
-        return body
+        if 200 <= status < 300:
+            if isinstance(body, dict):
+                return body
+            raise down(self.name, self.url, "不是 JSON 对象 / no JSON object", None)
+        fault = body.get("error") if isinstance(body, dict) else None
+        code, message = (fault.get("code"), str(fault.get("message"))) if isinstance(fault, dict) else (None, None)
+        raise self._refusal(status, code, message or f"HTTP {status}", retry_after(response.headers))
 
-    def _down(self, reason: str, response: requests.Response | None) -> DependencyDown:
-        retry_after = _retry_after(response) if response is not None else None
-        logger.warning("%s at %s: %s", self.name, self.url, reason)
-        return DependencyDown(
-            f"{self.name}（{self.url}）不可用：{reason}",
-            f"{self.name} ({self.url}) is down: {reason}",
-            retry_after=retry_after or OPEN_FOR_S,
-            details={"dependency": self.name},
-        )
-
-
-def _message(response: requests.Response) -> str:
-    try:
-        return str(response.json()["error"]["message"])
-    except (requests.JSONDecodeError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    def _refusal(self, status: int, code: str | None, message: str, pause: float | None) -> YijuError:
+        zh, en = f"{self.name}：{message}", f"{self.name}: {message}"
+        if status == 429:
+            return Overloaded(zh, en, retry_after=pause)
+        if status == 504:
+            return DeadlineExceeded(zh, en)
+        if status == 413:
+            return PayloadTooLarge(zh, en)
+        if code == ContextTooLong.code:
+            return ContextTooLong(zh, en)
+        if status in (400, 409, 422):
+            return InvalidRequest(zh, en)
+        return down(self.name, self.url, message, pause)
