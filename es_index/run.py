@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
-from service_kit.errors import IndexingError, UnreadableFile
+from service_kit.errors import IndexingError, UnreachableFile, UnreadableFile
 from service_kit.passages import Passage, PassageWriter, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
@@ -69,6 +69,7 @@ class _Run:
         self._manifest = manifest
         self._writer = writer
         self._directory = directory
+        self._saw_all = True
         self.report = Report(readable_name(directory))
 
     def match_manifest_with_index(self) -> None:
@@ -90,11 +91,14 @@ class _Run:
             self._store_batch(batch, known)
 
     def finish(self, listing: Listing) -> None:
-        """Take out what no file holds any more, provided that all files were seen."""
+        """Take out what no file holds any more, provided that all files were seen.
+
+        A file that could not be opened may be the new name of one that is gone: it counts as unseen.
+        """
         for file, fault in listing.faults:
             self._fail(file, fault)
-        self.report.whole = listing.whole
-        if listing.whole:
+        self.report.whole = self._saw_all
+        if self._saw_all:
             gone = sorted(self._manifest.files(self._directory).keys() - set(listing.files))
             self._manifest.remove(self._directory, gone)
             self.report.removed.extend(map(readable_name, gone))
@@ -137,6 +141,7 @@ class _Run:
         self._manifest.settle(self._directory, pending)
 
     def _fail(self, file: Path, fault: UnreadableFile) -> None:
+        self._saw_all = self._saw_all and not isinstance(fault, UnreachableFile)
         self.report.failed.append(Failure(readable_name(file), fault.words))
 
 

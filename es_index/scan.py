@@ -5,7 +5,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from service_kit.errors import UnreadableFile
+from service_kit.errors import UnreachableFile, UnreadableFile
 from service_kit.passages.passage import Passage
 from service_kit.passages.txt_file import MAX_BYTES, parse, too_large
 
@@ -30,7 +30,7 @@ def list_files(directory: Path) -> Listing:
     faults: list[tuple[Path, UnreadableFile]] = []
 
     def keep(error: OSError) -> None:
-        faults.append((Path(error.filename).relative_to(directory), _unreadable(error)))
+        faults.append((Path(error.filename).relative_to(directory), _unreachable(error)))
 
     for parent, children, names in os.walk(directory, onerror=keep):
         children[:] = [name for name in children if not name.startswith(".")]
@@ -46,7 +46,8 @@ def read_passage(directory: Path, file: Path) -> Passage:
     """The passage in one file.
 
     Raises:
-        UnreadableFile: it can not be opened, or holds no readable passage.
+        UnreachableFile: it can not be opened.
+        UnreadableFile: it holds no readable passage.
     """
     path = directory / file
     try:
@@ -58,7 +59,7 @@ def read_passage(directory: Path, file: Path) -> Passage:
         with path.open("rb") as opened:
             data = opened.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _unreadable(error) from None
+        raise _unreachable(error) from None
     return parse(data, readable_name(file))
 
 
@@ -73,6 +74,6 @@ def readable_name(path: Path) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
-def _unreadable(error: OSError) -> UnreadableFile:
+def _unreachable(error: OSError) -> UnreachableFile:
     reason = error.strerror or str(error)
-    return UnreadableFile(f"读不了：{reason}", f"Can not be read: {reason}")
+    return UnreachableFile(f"读不了：{reason}", f"Can not be read: {reason}")

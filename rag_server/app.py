@@ -14,7 +14,7 @@ from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.settings import Settings
 from service_kit.web import Body, Check, create_base_app, current_deadline, read_body
-from service_kit.web.keys import require_admin
+from service_kit.web.keys import key_tag, require_admin
 
 CLEAR = "清空对话历史"
 CLEARED = "已清空"
@@ -61,16 +61,16 @@ def create_app(settings: Settings) -> Flask:
     checks = [Check("es_search", lambda: ready(search))]
     if generates:
         checks.append(Check("llm_server", lambda: ready(llm), required=settings.answer == "generate"))
-    app = create_base_app("rag_server", settings, tuple(checks))
+    app = create_base_app("rag", settings, tuple(checks))
 
     @app.post("/get_bot_response")
     def get_bot_response() -> ResponseReturnValue:
         question = read_body(Question)
-        deadline = current_deadline()
+        session, deadline = key_tag(settings) + question.id, current_deadline()
         if question.content == CLEAR:
-            pipeline.clear(question.id, deadline)
+            pipeline.clear(session, deadline)
             return Response(CLEARED, content_type="text/plain; charset=utf-8")
-        return pipeline.ask(question.id, question.content, g.request_id, deadline).as_json()
+        return pipeline.ask(session, question.content, g.request_id, deadline).as_json()
 
     @app.get("/history.json")
     def history_json() -> ResponseReturnValue:

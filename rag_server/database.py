@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from service_kit.errors import SettingsError
+
 FILE_NAME = "rag.sqlite3"
 BUSY_TIMEOUT_S = 10.0
 
@@ -62,6 +64,10 @@ class Database:
         with self.connection() as db:
             db.execute("BEGIN IMMEDIATE")  # two servers that start at once must not both migrate
             applied: int = db.execute("PRAGMA user_version").fetchone()[0]
+            if applied > len(MIGRATIONS):
+                raise SettingsError(
+                    f"{self.path} 是更新版本的 Yiju 写的", f"{self.path} was written by a newer version of Yiju"
+                )
             for migration in MIGRATIONS[applied:]:
                 migration(db)
-            db.execute(f"PRAGMA user_version = {max(applied, len(MIGRATIONS))}")
+            db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -20,6 +20,7 @@
     └── IndexingError
         ├── IndexLocked
         └── UnreadableFile
+            └── UnreachableFile
 
 `status` is the HTTP status and `code` the machine-readable name in the JSON body
 `{"error": {"code", "message", "allowed"?}}`.
@@ -185,3 +186,7 @@ class UnreadableFile(IndexingError):
     """One file holds no passage that can be read; the run goes on without it."""
 
     code = "unreadable_file"
+
+
+class UnreachableFile(UnreadableFile):
+    """The file system does not give one file or directory: what it holds is not known."""

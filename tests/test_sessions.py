@@ -10,7 +10,7 @@ from rag_server.database import Database
 from rag_server.sessions import HISTORY_LIMIT, Sessions, Turns
 from rag_server.trail import Entry, Trail, as_json_array
 from service_kit.deadline import Deadline
-from service_kit.errors import Conflict, DeadlineExceeded
+from service_kit.errors import Conflict, DeadlineExceeded, SettingsError
 from tests.servers import wait_until
 
 
@@ -125,10 +125,13 @@ def test_an_empty_trail_is_an_empty_array(database: Database) -> None:
     assert json.loads("".join(as_json_array(Trail(database).entries()))) == []
 
 
-def test_a_newer_database_is_left_as_it_is(tmp_path: Path) -> None:
-    with Database(tmp_path).connection() as db:
+def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    with database.connection() as db:
         db.execute("PRAGMA user_version = 99")
-    assert Database(tmp_path).connection().execute("PRAGMA user_version").fetchone() == (99,)
+    with pytest.raises(SettingsError, match="newer"):
+        Database(tmp_path)
+    assert database.connection().execute("PRAGMA user_version").fetchone() == (99,)
 
 
 class TestTurns:

@@ -18,7 +18,7 @@ class Ask(Body):
 
 
 def make_app(settings: Settings, *checks: Check) -> Flask:
-    app = create_base_app("demo", settings, checks)
+    app = create_base_app("rag", settings, checks)
 
     @app.post("/")
     def ask() -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_metrics_count_requests_by_route_and_status(client: FlaskClient) -> None
     client.post("/", data=b"x").close()
     client.get("/nowhere/12345").close()
     text = client.get("/metrics").text
-    assert 'yiju_requests_total{route="/",service="demo",status="200"} 1.0' in text
-    assert 'yiju_requests_total{route="/",service="demo",status="400"} 1.0' in text
+    assert 'yiju_requests_total{route="/",service="rag",status="200"} 1.0' in text
+    assert 'yiju_requests_total{route="/",service="rag",status="400"} 1.0' in text
     assert "12345" not in text
-    assert 'yiju_in_flight{service="demo"} 1.0' in text
+    assert 'yiju_in_flight{service="rag"} 1.0' in text

@@ -1,5 +1,6 @@
 """Answers with a model that another server runs: vLLM, SGLang, llama.cpp, Ollama, or another llm_server."""
 
+from dataclasses import replace
 from typing import NoReturn
 
 from llm_server.engines.engine import Load, ModelCard, Prompt, Request
@@ -19,6 +20,8 @@ class OpenAIEngine:
         if not settings.openai_url:
             raise SettingsError("YIJU_ENGINE=openai 需要 YIJU_OPENAI_URL", "YIJU_ENGINE=openai needs YIJU_OPENAI_URL")
         key = settings.openai_key.get_secret_value() if settings.openai_key else None
+        # Unless it was set, the other server's own bound holds: ours might be more than its context window.
+        self._most_tokens = settings.max_tokens if "max_tokens" in settings.model_fields_set else None
         self._client = ChatClient(
             "YIJU_OPENAI_URL",
             settings.openai_url,
@@ -29,7 +32,10 @@ class OpenAIEngine:
 
     def begin(self, request: Request) -> Generation:
         messages = request.prompt if isinstance(request.prompt, tuple) else (Message("user", request.prompt),)
-        return self._client.begin(messages, request.sampling, request.deadline, request.is_gone)
+        asked = request.sampling.max_tokens
+        bounds = [tokens for tokens in (asked, self._most_tokens) if tokens is not None]
+        sampling = replace(request.sampling, max_tokens=min(bounds, default=None))
+        return self._client.begin(messages, sampling, request.deadline, request.is_gone)
 
     def card(self) -> ModelCard:
         return ModelCard(self._client.model())

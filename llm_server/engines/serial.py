@@ -131,6 +131,10 @@ class SerialEngine:
             logger.warning("no model: %s", error)
             self._fault = error
             return
+        except Exception as error:  # whatever it was: not for ever "being loaded"
+            logger.exception("the model can not be loaded")
+            self._fault = ModelUnavailable(f"模型加载失败：{error!r}", f"The model can not be loaded: {error!r}")
+            return
         with self._changed:
             if not self._closing:
                 self._loaded = loaded

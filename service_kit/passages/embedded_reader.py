@@ -155,6 +155,10 @@ class EmbeddedReader:
             if not isinstance(error, (ValueError, OSError)) and type(error).__name__ != "PanicException":
                 raise
             logger.exception("the index can not be read")
+            if isinstance(error, OSError) or "os error" in str(error).lower():  # too many open files, a lost mount
+                raise IndexUnavailable(
+                    f"索引暂时读不了：{error}", f"The index can not be read at the moment: {error}", retry_after=5
+                ) from None
             # es_index would take a damaged file for a good one: only without the directory it begins anew.
             raise _unavailable(
                 f"索引已损坏，请删除 {self._directory}", f"The index is damaged; delete {self._directory}"

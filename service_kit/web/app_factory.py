@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple
 
 from flask import Flask, Response, g, jsonify, request
@@ -17,9 +18,9 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 
 from service_kit import deadline as deadlines
 from service_kit.deadline import Deadline
-from service_kit.errors import BadHttp, NotFound, PayloadTooLarge, YijuError
+from service_kit.errors import BadHttp, NotFound, Overloaded, PayloadTooLarge, YijuError
 from service_kit.logs import event, request_id
-from service_kit.settings import Settings
+from service_kit.settings import Service, Settings
 from service_kit.web.keys import OPEN_PATHS, require_key
 from service_kit.web.metrics import add_metrics
 
@@ -44,7 +45,7 @@ ErrorShape = Callable[[dict[str, Any], YijuError], dict[str, Any]]
 
 
 def create_base_app(
-    service: str, settings: Settings, checks: tuple[Check, ...] = (), shape_error: ErrorShape | None = None
+    service: Service, settings: Settings, checks: tuple[Check, ...] = (), shape_error: ErrorShape | None = None
 ) -> Flask:
     """A Flask app for `service` that holds no routes yet but the operational ones."""
     app = Flask(service, static_folder=None)
@@ -69,8 +70,11 @@ def current_deadline() -> Deadline:
     return deadline
 
 
-def _add_requests(app: Flask, service: str, settings: Settings) -> None:
+def _add_requests(app: Flask, service: Service, settings: Settings) -> None:
     metrics = add_metrics(app, service)
+    threads = settings.address(service).threads
+    # Some threads stay free, so that a full service still says so, and that it is alive.
+    places = BoundedSemaphore(max(1, threads - max(1, threads // 8)))
 
     @app.before_request
     def begin() -> None:
@@ -80,6 +84,9 @@ def _add_requests(app: Flask, service: str, settings: Settings) -> None:
         request_id.set(g.request_id)
         metrics.began()
         require_key(settings)
+        g.has_place = request.path not in OPEN_PATHS and places.acquire(blocking=False)
+        if request.path not in OPEN_PATHS and not g.has_place:
+            raise Overloaded("服务正忙，请稍后再试", "The service is busy; try again later", retry_after=1)
         g.deadline = Deadline.from_header(request.headers.get(deadlines.HEADER))
 
     @app.after_request
@@ -87,9 +94,12 @@ def _add_requests(app: Flask, service: str, settings: Settings) -> None:
         response.headers[REQUEST_ID_HEADER] = g.request_id
         route = str(request.url_rule) if request.url_rule else "none"
         began, path, method, own_id = g.began, request.path, request.method, g.request_id
+        has_place = g.get("has_place", False)
 
         @response.call_on_close
         def ended() -> None:
+            if has_place:
+                places.release()
             seconds = time.perf_counter() - began
             metrics.ended(route, response.status_code, seconds)
             if path not in OPEN_PATHS:
@@ -116,7 +126,7 @@ def _add_errors(app: Flask, settings: Settings, shape_error: ErrorShape | None) 
         response.status_code = error.status
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
-        elif error.status == 503:
+        elif error.status in (429, 503):
             response.headers["Retry-After"] = "5"
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
@@ -152,7 +162,7 @@ def _translate(error: HTTPException, settings: Settings) -> YijuError:
     return BadHttp("请求有误", error.description or error.name, status=error.code or 400)
 
 
-def _add_health(app: Flask, service: str, settings: Settings, checks: tuple[Check, ...]) -> None:
+def _add_health(app: Flask, service: Service, settings: Settings, checks: tuple[Check, ...]) -> None:
     @app.get("/healthz")
     def healthz() -> ResponseReturnValue:
         return {"status": "alive", "service": service}

@@ -1,5 +1,6 @@
 """The optional API-key check: `Authorization: Bearer <key>` when `YIJU_API_KEYS` is set."""
 
+import hashlib
 import hmac
 from collections.abc import Iterable
 
@@ -46,9 +47,20 @@ def require_admin(settings: Settings) -> None:
         )
 
 
+def key_tag(settings: Settings) -> str:
+    """What sets the current caller's things apart from those of other keys; empty when no key is asked for."""
+    if not settings.accepted_keys:
+        return ""
+    return hashlib.sha256(_token().encode()).hexdigest()[:16] + "/"
+
+
 def carries_one_of(keys: Iterable[str]) -> bool:
     """Whether the current request's bearer token is one of `keys`; compared in constant time."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    given = token.strip().encode()
+    given = _token().encode()
     matches = [hmac.compare_digest(given, key.encode()) for key in keys]
-    return scheme.lower() == "bearer" and any(matches)
+    return bool(given) and any(matches)
+
+
+def _token() -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -49,14 +50,19 @@ def run_service(service: Service, create_app: Callable[[Settings], Flask], argv:
     except YijuError as error:
         print(f"{error.words.zh}\n{error.words.en}", file=sys.stderr)
         return 2
+    except (OSError, sqlite3.Error) as error:
+        print(f"无法启动：{error}\nCan not start: {error}", file=sys.stderr)
+        return 2
     return _serve(app, service, settings)
 
 
 def _serve(app: Flask, service: Service, settings: Settings) -> int:
     address = settings.address(service)
+    listeners: dict[int, Any] = {}
     try:
         server = create_server(
             app,
+            map=listeners,
             host=address.host,
             port=address.port,
             threads=address.threads,
@@ -65,8 +71,8 @@ def _serve(app: Flask, service: Service, settings: Settings) -> int:
             channel_request_lookahead=1,
             ident=None,
         )
-    except OSError as error:
-        busy = error.errno == errno.EADDRINUSE
+    except (OSError, ValueError) as error:  # ValueError: the host has no address
+        busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         print(
             f"端口 {address.port} 已被占用，请用 --port 换一个"
             if busy
@@ -76,14 +82,16 @@ def _serve(app: Flask, service: Service, settings: Settings) -> int:
             file=sys.stderr,
         )
         return 1
-    server.channel_class = _JsonErrors
+    for listener in listeners.values():  # one for each address of the host
+        if hasattr(listener, "channel_class"):
+            listener.channel_class = _JsonErrors
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise SystemExit
 
     signal.signal(signal.SIGTERM, stop)
     event(logger, "listening", host=address.host, port=address.port, threads=address.threads)
-    server.run()  # returns on SystemExit and Ctrl-C, after the requests in hand
+    server.run()  # returns on SystemExit and Ctrl-C; requests in hand get five seconds
     event(logger, "stopped")
     return 0
 
