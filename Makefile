@@ -1,9 +1,12 @@
 # Yiju 依据. `make demo` and `make test` need python3, make and the package registries, nothing else.
 PYTHON3 ?= python3
 PY := .venv/bin/python
-export Q ID MODEL YIJU_LANG
-# A model needs torch; the default demo does not.
-RUNTIME := $(if $(MODEL)$(filter serial,$(YIJU_ENGINE))$(YIJU_MODEL),llm,base)
+export Q ID
+ifdef MODEL
+export YIJU_MODEL := $(MODEL)
+endif
+# A model of our own needs torch; the default demo and a model on another server do not.
+RUNTIME := $(if $(filter none openai,$(YIJU_ENGINE))$(YIJU_OPENAI_URL),base,$(if $(YIJU_MODEL),llm,base))
 
 .PHONY: help demo up down ask index test test-fast lint types lock env setup setup-dev clean
 
@@ -66,5 +69,6 @@ lock:
 env: setup
 	@$(PY) -m tools.compose_env
 
-clean: down
-	rm -rf data build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+# Caches only: data/ holds sessions, the trail and the index.
+clean:
+	rm -rf build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -121,6 +121,24 @@ def test_a_bad_rewriting_is_thrown_away_for_the_topic(bad: str | Exception) -> N
     assert new_query("它由谁批准？", Model(bad)) == "政府专项债务由谁批准？"
 
 
+def test_a_rewriting_in_another_language_is_thrown_away() -> None:
+    assert why_unusable("它由谁批准？", "Who approves it?") == "another language"
+
+
+def test_rewriting_gets_its_budget_and_no_more() -> None:
+    seen: list[float] = []
+
+    class Slow(Model):
+        def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
+            seen.append(deadline.remaining(at_most=1000))
+            return "政府专项债务由谁批准？"
+
+    understand("它由谁批准？", HISTORY, Slow(), Deadline(), 5)  # type: ignore[arg-type]
+    understand("它由谁批准？", HISTORY, Slow(), Deadline.after(2), 5)  # type: ignore[arg-type]
+    assert 4 < seen[0] <= 5
+    assert 1 < seen[1] <= 2
+
+
 def test_a_rewriting_must_keep_numbers() -> None:
     assert why_unusable("它在2023年的限额是多少？", "专项债务的限额是多少？") == "drops 2023"
     assert why_unusable("它在2023年的限额是多少？", "专项债务2023年的限额是多少？") is None

@@ -12,7 +12,14 @@ from flask.typing import ResponseReturnValue
 from service_kit.clients import ServiceClient
 from service_kit.clients.breaker import FAILURES_TO_OPEN
 from service_kit.deadline import Deadline
-from service_kit.errors import DeadlineExceeded, DependencyDown, InvalidRequest, Overloaded
+from service_kit.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    DependencyDown,
+    InvalidRequest,
+    Overloaded,
+    PayloadTooLarge,
+)
 from service_kit.logs import request_id
 from tests.servers import free_port, served
 
@@ -81,12 +88,55 @@ def test_a_refusal_is_passed_on_in_its_words(remote: Remote) -> None:
         client_of(remote).post("/", {}, NONE)
 
 
-@pytest.mark.parametrize(("status", "body"), [(500, {}), (503, {}), (200, ["no object"])])
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, {}), (503, {}), (200, ["no object"]), (401, {}), (403, {}), (404, {}), (405, "page")]
+)
 def test_a_broken_service_is_named(remote: Remote, status: int, body: Any) -> None:
     remote.status, remote.body = status, body
     with pytest.raises(DependencyDown) as caught:
         client_of(remote).post("/", {}, NONE)
     assert caught.value.details == {"dependency": "remote"}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (413, "payload_too_large", PayloadTooLarge),
+        (400, "context_too_long", ContextTooLong),
+        (504, "", DeadlineExceeded),
+    ],
+)
+def test_other_refusals_keep_their_kind(remote: Remote, status: int, code: str, kind: type[Exception]) -> None:
+    remote.status, remote.body = status, {"error": {"code": code, "message": "no"}}
+    with pytest.raises(kind):
+        client_of(remote).post("/", {}, NONE)
+
+
+def test_a_service_that_hangs_is_down(remote: Remote) -> None:
+    remote.hold = Event()
+    with pytest.raises(DependencyDown, match="no answer within"):
+        client_of(remote, timeout_s=0.1).post("/", {}, NONE)
+    remote.hold.set()
+
+
+def test_chinese_is_sent_unescaped(remote: Remote) -> None:
+    client_of(remote).post("/", {"question": "专项债" * 1000}, NONE)
+    assert int(remote.seen[0]["Content-Length"]) < 10_000
+
+
+def test_asking_for_readiness_never_opens_the_circuit(remote: Remote) -> None:
+    client = client_of(remote)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        with pytest.raises(DependencyDown):
+            client.get("/readyz", NONE)
+    assert client.post("/", {}, NONE) == {}
+
+
+def test_the_call_that_opens_the_circuit_tells_why(remote: Remote) -> None:
+    client, remote.status, remote.body = client_of(remote), 503, {"error": {"message": "set YIJU_MODEL"}}
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(DependencyDown, match="set YIJU_MODEL"):
+            client.post("/", {}, NONE)
 
 
 def test_no_connection_is_named() -> None:

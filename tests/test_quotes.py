@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_server.extract import extract
-from rag_server.quote import find_quotes, nearest_sentence
+from rag_server.quote import MOST_CHARACTERS, find_quotes, nearest_sentence
 from rag_server.sentences import cut_sentences
 from rag_server.turn import Evidence, Retrieved, Understood
 from service_kit.passages.analysis import question_terms
@@ -51,6 +51,19 @@ def test_a_question_for_a_date_prefers_the_sentence_with_one() -> None:
     assert "2016年11月9日" in "".join(chosen("本办法何时施行？"))
 
 
+def test_the_right_kind_decides_between_equals() -> None:
+    text = "专项债务限额由国务院确定。专项债务限额为2000亿元。"
+    quotes = find_quotes("专项债务限额是多少？", (evidence(text),), idf("专项债务限额是多少？"))
+    assert "2000亿元" in quotes[0].text
+
+
+def test_few_characters_are_quoted() -> None:
+    question = "专项债务收入本金利息限额偿还"
+    text = "".join(f"{word}{'的有关规定较长' * 10}。" for word in ("专项债务收入", "本金利息", "限额偿还"))
+    quotes = find_quotes(question, (evidence(text),), idf(question))
+    assert sum(len(quote.text) for quote in quotes) <= MOST_CHARACTERS
+
+
 def test_quotes_stand_in_the_passage_at_their_offsets() -> None:
     question = "经常性支出"
     for quote in find_quotes(question, (evidence(),), idf(question)):
@@ -87,6 +100,11 @@ def test_only_cited_passages_are_listed() -> None:
 
 
 def test_nothing_found_is_said() -> None:
+    thin = idf("量子计算的应用") | {"计算": 0.1}
+    weak = extract(
+        Understood("量子计算的应用", "量子计算的应用", "zh"), Retrieved((evidence("计算方法。"),), thin, "embedded")
+    )
+    assert weak.mode == "refuse"
     refusal = extract(Understood("量子计算", "量子计算", "zh"), Retrieved((evidence(),), {}, "embedded"))
     assert refusal.mode == "refuse"
     assert refusal.quotes == ()

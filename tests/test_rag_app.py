@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event, Semaphore
 from typing import Any
 
 import pytest
@@ -139,6 +141,65 @@ def test_search_down_is_a_503_that_names_it(settings: Settings) -> None:
     assert client.get("/history.json").get_json() == []
 
 
+@pytest.mark.parametrize("answer", [{"foo": 1}, {"hits": [{}], "idf": {}, "engine": "x"}, {"docs": [1]}])
+def test_a_search_service_that_breaks_its_contract_is_named(settings: Settings, answer: dict[str, Any]) -> None:
+    app = Flask("broken_search")
+
+    @app.post("/")
+    def search() -> dict[str, Any]:
+        return answer
+
+    with served(app) as url:
+        client = create_app(with_changes(settings, search_url=url, answer="extract")).test_client()
+        response = client.post(PATH, json={"id": 1, "content": "什么是专项债务？"})
+    assert (response.status_code, response.get_json()["error"]["dependency"]) == (503, "es_search")
+
+
+def test_the_callers_deadline_holds(client: FlaskClient) -> None:
+    body = {"id": 1, "content": "什么是专项债务？"}
+    assert client.post(PATH, json=body, headers={"X-Deadline": "0.0001"}).status_code == 504
+
+
+def test_one_session_is_answered_one_question_at_a_time(settings: Settings) -> None:
+    app, inside, leave, at_once = Flask("slow_search"), Semaphore(0), Event(), list[int]()
+
+    @app.post("/")
+    def search() -> dict[str, Any]:
+        at_once.append(1)
+        inside.release()
+        leave.wait(10)
+        at_once.pop()
+        return {"docs": [SPECIAL.content]}
+
+    with served(app) as url:
+        rag = create_app(with_changes(settings, search_url=url, answer="extract"))
+
+        def post(session: str) -> int:
+            return rag.test_client().post(PATH, json={"id": session, "content": "什么是专项债务？"}).status_code
+
+        with ThreadPoolExecutor(3) as pool:
+            first = pool.submit(post, "a")
+            assert inside.acquire(timeout=10)
+            waiting = pool.submit(post, "a")
+            other = pool.submit(post, "b")
+            assert inside.acquire(timeout=10)  # another session does not wait
+            assert len(at_once) == 2
+            leave.set()
+            assert [future.result(10) for future in (first, waiting, other)] == [200, 200, 200]
+
+
+def test_a_session_belongs_to_its_key(wired: Settings) -> None:
+    client = create_app(with_changes(wired, api_keys="k1,k2", answer="extract")).test_client()
+
+    def new_query(key: str, content: str) -> str:
+        headers = {"Authorization": f"Bearer {key}"}
+        return str(client.post(PATH, json={"id": 7, "content": content}, headers=headers).get_json()["new_query"])
+
+    new_query("k1", "什么是一般债务？")
+    assert new_query("k2", "它应当通过什么偿还？") == "它应当通过什么偿还？"
+    assert new_query("k1", "它应当通过什么偿还？") == "一般债务应当通过什么偿还？"
+
+
 def test_the_tutorials_own_search_service_will_do(settings: Settings) -> None:
     app = Flask("tutorial_search")
 
@@ -260,6 +321,19 @@ class TestGenerate:
         assert body["answer_mode"] == "extract"
         assert "语言" in body["notices"][0]
         assert not model.asked
+
+    def test_it_does_not_rewrite_in_it_either(self, wired: Settings, model: Model) -> None:
+        client = create_app(with_changes(wired, llm_url=model.url, model_langs="en")).test_client()
+        ask(client, "什么是一般债务？")
+        assert ask(client, "它应当通过什么偿还？")["new_query"] == "一般债务应当通过什么偿还？"
+        assert not model.asked
+
+    @pytest.mark.parametrize("code", ["context_too_long", "payload_too_large"])
+    def test_what_is_too_long_for_the_model_is_quoted(self, client: FlaskClient, model: Model, code: str) -> None:
+        model.status = 400 if code == "context_too_long" else 413
+        model.answers = [{"error": {"code": code, "message": "too long"}}]
+        body = ask(client, "专项债务收入可以用于经常性支出吗？")
+        assert (body["answer_mode"], len(body["notices"])) == ("extract", 1)
 
     def test_overload_is_passed_on(self, client: FlaskClient, model: Model) -> None:
         model.status, model.headers, model.answers = 429, {"Retry-After": "8"}, [{"error": {"message": "full"}}]

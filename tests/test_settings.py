@@ -71,6 +71,16 @@ def test_a_secret_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert load_settings().own_key == "from-file"
 
 
+@pytest.mark.parametrize("blank", ["", "\n", " , "])
+def test_a_blank_secret_is_refused_never_taken_for_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blank: str
+) -> None:
+    (tmp_path / "key").write_text(blank)
+    monkeypatch.setenv("YIJU_API_KEYS_FILE", str(tmp_path / "key"))
+    with pytest.raises(SettingsError, match="YIJU_API_KEYS"):
+        load_settings()
+
+
 def test_a_missing_secret_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("YIJU_API_KEYS_FILE", str(tmp_path / "gone"))
     with pytest.raises(SettingsError, match="YIJU_API_KEYS_FILE"):

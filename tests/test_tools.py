@@ -70,6 +70,33 @@ def test_compose_env_makes_a_password_once(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
 
 
+def test_compose_env_keeps_what_is_there(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("YIJU_LANG=en\nELASTIC_PASSWORD=\nYIJU_TOP_K=3")
+    path.chmod(0o644)
+    assert tool("compose_env", env={}, cwd=tmp_path).returncode == 0
+    lines = path.read_text().splitlines()
+    assert lines[:3] == ["YIJU_LANG=en", "ELASTIC_PASSWORD=", "YIJU_TOP_K=3"]
+    assert len(lines[3]) > 24
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("YIJU_DATA", "/dev/null/x"), ("YIJU_RAG_HOST", "nosuch.invalid"), ("YIJU_API_KEYS", " , ")]
+)
+def test_a_service_that_can_not_start_says_so_in_words(env: dict[str, str], name: str, value: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rag_server"],
+        env=os.environ | env | {name: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+
+
 @contextmanager
 def taken(port: str) -> Iterator[None]:
     with socket.socket() as listener:
@@ -94,8 +121,13 @@ def test_up_ask_status_down(env: dict[str, str]) -> None:
         tested = tool("rag_test", env=env)
         assert tested.stdout.count("Answer: ") == 3
         refused = tool("chat", "你好", env=env)
-        assert "YIJU_MODEL" in refused.stdout
+        assert refused.returncode == 1
+        assert "YIJU_MODEL" in refused.stderr
         assert tool("suite", "status", env=env).stdout.count("pid") == 4
+        locked = env | {"YIJU_API_KEYS": "k1"}
+        assert "重启 rag_server" in tool("suite", "up", env=locked).stdout
+        assert "API 密钥" in tool("ask", env=env | {"Q": "什么是专项债务？"}).stderr
+        assert "证据[1]" in tool("ask", env=locked | {"Q": "什么是专项债务？"}).stdout
     finally:
         down = tool("suite", "down", env=env)
     assert "rag_server" in down.stdout

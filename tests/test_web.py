@@ -1,5 +1,7 @@
 """What every service has before its first route: errors, ids, limits, keys, health, metrics."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any, ClassVar
 
 import pytest
@@ -117,6 +119,27 @@ def test_an_unexpected_error_shows_nothing_of_itself(client: FlaskClient) -> Non
 def test_overload_says_when_to_come_back(client: FlaskClient) -> None:
     response = client.get("/busy")
     assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
+
+
+def test_a_full_service_says_so_and_still_tells_that_it_lives(settings: Settings) -> None:
+    app, inside, leave = make_app(load(settings, rag_threads=2)), Event(), Event()
+
+    @app.get("/long")
+    def long() -> dict[str, bool]:
+        inside.set()
+        return {"left": leave.wait(10)}
+
+    def get(path: str) -> int:
+        with app.test_client().get(path) as response:
+            return response.status_code
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(get, "/long")
+        assert inside.wait(10)
+        assert (get("/long"), get("/healthz"), get("/metrics")) == (429, 200, 200)
+        leave.set()
+        assert first.result(10) == 200
+    assert get("/left") == 200
 
 
 def test_the_request_id_comes_back(client: FlaskClient) -> None:

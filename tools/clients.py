@@ -26,6 +26,25 @@ def session_for(settings: Settings) -> requests.Session:
     return session
 
 
+def body_of(response: requests.Response) -> dict[str, Any]:
+    """The JSON object of a good answer.
+
+    Raises:
+        DependencyDown: it is an error, whose words are passed on, or no JSON object.
+    """
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = None
+    if response.ok and isinstance(body, dict):
+        return body
+    try:
+        message = body["error"]["message"]
+    except (KeyError, TypeError):
+        message = "不是 Yiju 的回答 / not an answer of Yiju"
+    raise DependencyDown(f"HTTP {response.status_code}：{message}", f"HTTP {response.status_code}: {message}")
+
+
 def post(session: requests.Session, url: str, payload: dict[str, Any], *, stream: bool = False) -> requests.Response:
     """The service's response, whatever its status.
 

@@ -1,26 +1,20 @@
 """`make demo`: indexes the sample documents, starts the services, asks real questions, stops the services."""
 
-import os
 import uuid
 
 from service_kit.settings import Settings, load_settings
-from tools.asking import PATH, ask, print_answer
+from tools.asking import PATH, QUESTIONS, ask, print_answer
 from tools.console import Say, run_tool, speaker
 from tools.suite import Suite, index_samples, suite_running
 
-CONVERSATION = (
-    "什么是政府专项债务？",
-    "专项债收入可以用于经常性支出吗？",
-    "政府专项债务应当通过什么偿还？",
-    "它的利息可以通过发行专项债券偿还吗？",
-)
-"""The tutorial's three questions, then one that only the history makes clear."""
+CONVERSATION = (*QUESTIONS, "它的利息可以通过发行专项债券偿还吗？")
+"""The last one only the history makes clear."""
 
 
 def demo(settings: Settings, say: Say) -> None:
     """The whole way of a question, from the files to an answer with its evidence."""
     say("[1/4] 建索引", "[1/4] Building the index")
-    index_samples(settings, say)
+    index_samples(say)
     say("[2/4] 启动服务", "[2/4] Starting the services")
     suite = Suite(settings, say)
     with suite_running(suite):
@@ -37,10 +31,6 @@ def demo(settings: Settings, say: Say) -> None:
 
 
 def main() -> int:
-    model = os.environ.get("MODEL")
-    if model:
-        # The services are started from this process and inherit its environment.
-        os.environ["YIJU_MODEL"] = model
     settings = load_settings()
     demo(settings, speaker(settings))
     return 0

@@ -9,11 +9,9 @@ import random
 from tqdm import trange
 
 from service_kit.settings import load_settings
-from tools.asking import PATH, ask
+from tools.asking import PATH, QUESTIONS, ask
 from tools.clients import add_client_options
 from tools.console import run_tool
-
-QUESTIONS = ("什么是政府专项债务？", "专项债收入可以用于经常性支出吗？", "政府专项债务应当通过什么偿还？")
 
 
 def main() -> int:

@@ -35,5 +35,5 @@ def generate_with_transformers(loaded: LoadedModel, prompt_ids: list[int], choic
 
 def _require(package: str, extra: str) -> None:
     if importlib.util.find_spec(package) is None:
-        how = f".venv/bin/uv pip install -r pyproject.toml --extra {extra}"
+        how = f"python3 tools/bootstrap.py {extra}"
         raise ModelUnavailable(f"缺少软件包 {package}，请安装：{how}", f"The package {package} is missing: {how}")

