@@ -9,6 +9,7 @@ from pathlib import Path
 from llm_server.engines.engine import Load, ModelCard, Prompt, Request
 from service_kit.errors import YijuError
 from service_kit.generation import Generation, Usage
+from service_kit.logs import request_id
 
 Step = str | YijuError | threading.Event | Callable[[], None]
 
@@ -20,12 +21,14 @@ class ScriptedEngine:
         self.steps = steps
         self.refusal = refusal
         self.requests: list[Request] = []
+        self.request_ids: list[str] = []
         self.generations: list[Generation] = []
 
     def begin(self, request: Request) -> Generation:
         if self.refusal:
             raise self.refusal
         self.requests.append(request)
+        self.request_ids.append(request_id.get())
         generation = Generation(request.deadline, request.is_gone)
         generation.model = "scripted"
         self.generations.append(generation)

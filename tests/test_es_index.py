@@ -171,6 +171,27 @@ def test_unlistable_directory_takes_nothing_out(
     assert set(indexed(settings)) == {"乙文", "丙文"}
 
 
+def test_a_file_that_can_not_be_opened_may_be_the_renamed_one(
+    settings: Settings, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_directory(settings, str(texts))
+    (texts / "a.txt").rename(texts / "c.txt")
+    really = Path.stat
+
+    def broken_disk(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self.name == "c.txt":
+            raise OSError(5, "Input/output error", str(self))
+        return really(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", broken_disk)
+    report = index_directory(settings, str(texts))
+    assert ([failure.file for failure in report.failed], report.removed, report.whole) == (["c.txt"], [], False)
+    assert set(indexed(settings)) == {"甲文", "乙文"}
+    monkeypatch.undo()
+    assert index_directory(settings, str(texts)).removed == ["a.txt"]
+    assert indexed(settings)["甲文"] == "c.txt"
+
+
 def test_directories_do_not_disturb_each_other(settings: Settings, texts: Path, tmp_path: Path) -> None:
     write(tmp_path / "other", {"a.txt": "甲题\n甲文", "d.txt": "丁题\n丁文"})
     index_directory(settings, str(texts))

@@ -1,5 +1,7 @@
 """Settings: from the environment, validated at start, printed without secrets."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,16 @@ def test_smollm2_is_not_presented_as_speaking_chinese(monkeypatch: pytest.Monkey
     assert load_settings().languages == ("en",)
     monkeypatch.setenv("YIJU_MODEL_LANGS", "zh,en")
     assert load_settings().languages == ("zh", "en")
+
+
+def test_no_service_loads_torch_without_a_model() -> None:
+    code = """
+import sys
+from service_kit.settings import load_settings
+from llm_server.app import create_app
+import llm_stream_server.app, es_search.app, rag_server.app
+create_app(load_settings())
+heavy = {"torch", "transformers"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

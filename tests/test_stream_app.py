@@ -132,15 +132,16 @@ def test_a_body_over_the_limit_is_a_413() -> None:
         assert client.post("/", data=b"x" * (2 * 1024 * 1024 + 1)).status_code == 413
 
 
-def test_request_id_deadline_key_and_sampling_go_on_to_llm_server(caplog: pytest.LogCaptureFixture) -> None:
+def test_request_id_deadline_key_and_sampling_go_on_to_llm_server() -> None:
     engine = ScriptedEngine("一")
     headers = {"X-Request-ID": "id-of-mine", "X-Deadline": "15", "Authorization": "Bearer key-1"}
     fields = {"temperature": 0.5, "top_k": 5, "repetition_penalty": 1.1, "seed": 3, "stop": ["。"], "max_tokens": 9}
-    with streaming(engine, api_keys="key-1") as url, caplog.at_level("INFO"):
+    with streaming(engine, api_keys="key-1") as url:
         assert requests.post(url, json=ASK, timeout=20).status_code == 401
         response = requests.post(url, json={**ASK, **fields}, headers=headers, timeout=20)
     assert response.text == "一"
     assert response.headers["X-Request-ID"] == "id-of-mine"
+    assert engine.request_ids == ["id-of-mine"]
     request = engine.requests[0]
     assert request.prompt == (Message("user", "什么是专项债务？"),)
     assert request.sampling == Sampling(0.5, None, 5, 1.1, 3, ("。",), 9)
