@@ -20,11 +20,14 @@ def speaker(settings: Settings) -> Say:
 
 
 def run_tool(main: Callable[[], int]) -> NoReturn:
-    """Run a tool's `main` and exit: with its code, 1 and a message on a YijuError, 130 on Ctrl-C."""
+    """Run a tool's `main` and exit: with its code, 1 and a message on a YijuError or OSError, 130 on Ctrl-C."""
     try:
         sys.exit(main())
     except YijuError as error:
         print(f"{error.words.zh}\n{error.words.en}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # a file that is not there, a full disk
+        print(error, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

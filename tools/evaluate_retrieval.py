@@ -10,7 +10,6 @@ import argparse
 import json
 import lzma
 import random
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from service_kit.passages import Passage, PassageReader, open_reader, open_writer
 from service_kit.settings import Settings, load_settings
+from tools.console import run_tool
 
 DEPTH = 100
 BOOTSTRAPS = 1000
@@ -121,4 +121,4 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)
