@@ -1,7 +1,9 @@
 # Yiju 依据. `make demo` and `make test` need python3, make and the package registries, nothing else.
 PYTHON3 ?= python3
 PY := .venv/bin/python
-export Q ID
+# As typed: make must not expand a $ in a question.
+export Q := $(value Q)
+export ID
 ifdef MODEL
 export YIJU_MODEL := $(MODEL)
 endif

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from es_index.run import index_directory
-from service_kit.errors import YijuError
+from service_kit.errors import IndexingError, YijuError
 from service_kit.settings import load_settings
 from service_kit.words import Words
 
@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="把报告写入文件 / write the report to this file")
     args = parser.parse_args(argv)
     try:
+        if not args.directory.strip():  # an unset variable of a script, most likely
+            raise IndexingError("没有给出目录", "No directory is given")
         settings = load_settings()
         report = index_directory(settings, args.directory, allow_empty=args.allow_empty, progress=_progress)
         for line in report.lines():

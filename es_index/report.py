@@ -42,7 +42,10 @@ class Report:
     def lines(self) -> Iterator[Words]:
         """The report as people read it."""
         if self.begun_anew:
-            yield Words("索引已从头建立", "The index was built from nothing")
+            yield Words(
+                "索引已从头建立；如有其他目录，请一并重新索引",
+                "The index was built from nothing; index other directories again, if there are any",
+            )
         for directory in self.forgotten:
             yield Words(
                 f"此目录的段落已随旧索引丢失，请重新索引：{directory}",

@@ -51,6 +51,8 @@ def read_passage(directory: Path, file: Path) -> Passage:
     """
     path = directory / file
     try:
+        if path.is_symlink() and not path.resolve().is_relative_to(directory):
+            raise UnreadableFile("链接指向目录之外", "A link that leads out of the directory")
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
             raise UnreadableFile("不是普通文件", "Not a regular file")

@@ -18,6 +18,8 @@ from service_kit.web.keys import key_tag, require_admin
 
 CLEAR = "清空对话历史"
 CLEARED = "已清空"
+LONGEST_QUESTION = 20_000
+"""Characters."""
 READY_TIMEOUT_S = 3.0
 
 
@@ -31,10 +33,10 @@ class Question(Body):
 
     allowed: ClassVar = {
         "id": "a string of 1 to 128 characters or an integer: the session / 会话编号",
-        "content": f"the question, a string that is not empty; {CLEAR} forgets the session / 问题",
+        "content": f"the question, a string of 1 to {LONGEST_QUESTION} characters; {CLEAR} forgets the session / 问题",
     }
     id: Annotated[str, BeforeValidator(_session_id), Field(min_length=1, max_length=128)]
-    content: str
+    content: Annotated[str, Field(max_length=LONGEST_QUESTION)]
 
     @field_validator("content")
     @classmethod

@@ -2,10 +2,11 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from service_kit.errors import SettingsError
+from service_kit.errors import DependencyDown, SettingsError
 
 FILE_NAME = "rag.sqlite3"
 BUSY_TIMEOUT_S = 10.0
@@ -42,7 +43,7 @@ class Database:
         self._migrate()
 
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection; `with` on it is a transaction."""
+        """This thread's connection."""
         found: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if found is None:
             found = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)
@@ -52,6 +53,28 @@ class Database:
             found.execute("PRAGMA foreign_keys = ON")
             self._local.connection = found
         return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection for one transaction, or for a part of the one that is open already.
+
+        Raises:
+            DependencyDown: the file can not be written or read; nothing of the transaction is kept.
+        """
+        try:
+            db = self.connection()
+            if db.in_transaction:
+                yield db
+                return
+            with db:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+        except sqlite3.Error as error:
+            raise DependencyDown(
+                f"会话数据库 {self.path} 不可用：{error}",
+                f"The sessions' database {self.path} can not be used: {error}",
+                details={"dependency": "database"},
+            ) from error
 
     def close(self) -> None:
         """Close this thread's connection."""

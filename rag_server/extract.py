@@ -15,6 +15,7 @@ _NOTICE: dict[Lang, str] = {
     "en": "These are quotations from the documents; no model wrote them.",
 }
 _BASIS: dict[Lang, str] = {"zh": "依据：", "en": "Sources:"}
+_REPEALED: dict[Lang, str] = {"zh": "已废止：{}", "en": "repealed: {}"}
 _NOTHING: dict[Lang, str] = {
     "zh": "已收录的材料中没有找到可以回答这个问题的依据。",
     "en": "The indexed documents hold no basis for an answer to this question.",
@@ -42,10 +43,11 @@ def refuse(understood: Understood) -> Answer:
 def describe(evidence: Evidence, lang: Lang) -> str:
     """One line that names a passage: number, title, 文号, place in the document, file.
 
-    >>> describe(Evidence(1, "办法", "…", "a.txt", "财预〔2016〕155号", None, "第五条", 0.5), "zh")
+    >>> describe(Evidence(1, "办法", "…", "a.txt", "财预〔2016〕155号", None, "第五条", None, 0.5), "zh")
     '[1]《办法》（财预〔2016〕155号，第五条，a.txt）'
     """
-    known = [part for part in (evidence.doc_no, evidence.path, evidence.source) if part]
+    repealed = evidence.repealed and _REPEALED[lang].format(evidence.repealed)
+    known = [part for part in (evidence.doc_no, evidence.path, evidence.source, repealed) if part]
     if lang == "zh":
         return f"[{evidence.n}]《{evidence.title}》" + (f"（{'，'.join(known)}）" if known else "")
     return f"[{evidence.n}] {evidence.title}" + (f" ({', '.join(known)})" if known else "")

@@ -10,7 +10,7 @@ _PRONOUN_ZH = re.compile(
 )
 """A closed list: what is cut out of the middle of a word makes garbage (应该, 那年, 这次)."""
 _LEANS_ZH = re.compile(
-    r"^(?:那么?)?(?:为什么|为何|怎么办?)[？?呢]*$|^(?:还有|另外|除此|然后|由谁|从何时|自何时)|^那么?(?!年|些|次|个|时)"
+    r"^(?:那么?)?(?:为什么|为何|怎么办?)[？?呢]*$|^(?:还有|另外|除此|然后|由谁|从何时|自何时)|^那么?(?!年|些|次|个|时|曲|坡|不勒斯)"
 )
 _BARE_NE = re.compile(r"呢[？?。]*$")
 _PRONOUN_EN = re.compile(
@@ -33,7 +33,7 @@ _PREDICATE = re.compile(
 _TRAILING_VERB = re.compile(r"(?:开始)?(?:施行|实施|生效|印发|公布|发布|执行)$")
 _HAN = re.compile(r"[一-鿿]")
 _SHORT_ASKING = re.compile(r"是?多少|多久|由谁|怎么|如何")
-_LEAD = re.compile(r"^(?:那么|那|还有|另外|而|再说|至于)")
+_LEAD = re.compile(r"^(?:那么|那(?!曲|坡)|还有|另外|而|再说|至于)")
 _FRAGMENT_LENGTH = 4
 _SHORT_QUESTION_LENGTH = 6
 
@@ -69,7 +69,7 @@ def carry_topic(question: str, previous: str) -> str:
         return _carry_english(question, previous)
     topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
     if re.fullmatch(r"(?:那)?(?:这是)?(?:为什么|为何)[呢？?]*", question.strip()):
-        return "为什么" + previous
+        return previous if previous.startswith(("为什么", "为何")) else "为什么" + previous
     rest = _LEAD.sub("", question.strip())
     pronoun = _PRONOUN_ZH.search(rest)
     if pronoun and topic not in rest:
@@ -97,7 +97,7 @@ def topic_of(question: str) -> str:
 def _topic_en(previous: str) -> str:
     words = re.sub(
         r"^(?:please\s+)?(?:what|who|when|where|which|how|why|can|could|may|must|should|does|do|did|is|are|was|were)\b"
-        r"(?:\s+(?:is|are|was|were|does|do|did|can|much|many|long))?\s*",
+        r"(?:\s+(?:is|are|was|were|does|do|did|can|much|many|long)\b)?\s*",
         "",
         previous.strip().rstrip("?. "),
         flags=re.IGNORECASE,

@@ -68,7 +68,7 @@ class Turn:
         quoted: list[Quote | None] = [quote for quote in self.answer.quotes if quote.n == evidence.n]
         shown = quoted or [nearest_sentence(self.understood.new_query, evidence, self.retrieved.idf)]
         spans = [[quote.start, quote.end] for quote in shown if quote]
-        names = ("n", "title", "source", "doc_no", "date", "path", "text", "score")
+        names = ("n", "title", "source", "doc_no", "date", "path", "repealed", "text", "score")
         return {name: getattr(evidence, name) for name in names} | {"highlights": spans}
 
 
@@ -79,6 +79,7 @@ class Pipeline:
         self._settings = settings
         self._search = search
         self._llm = llm
+        self._database = database
         self._turns = Turns()
         self.sessions = Sessions(database, settings.session_idle_s)
         self.trail = Trail(database)
@@ -123,19 +124,19 @@ class Pipeline:
 
     def _record(self, session_id: str, turn: Turn) -> None:
         understood, text = turn.understood, turn.answer.text
-        self.sessions.append(session_id, understood.query, understood.new_query, text)
-        self.trail.append(
-            Entry(
-                turn.trace_id,
-                session_id,
-                understood.query,
-                understood.new_query,
-                turn.found,
-                text,
-                turn.retrieved.engine,
-                turn.answer_mode,
-            )
+        entry = Entry(
+            turn.trace_id,
+            session_id,
+            understood.query,
+            understood.new_query,
+            turn.found,
+            text,
+            turn.retrieved.engine,
+            turn.answer_mode,
         )
+        with self._database.transaction():  # both or neither
+            self.sessions.append(session_id, understood.query, understood.new_query, text)
+            self.trail.append(entry)
 
 
 @contextmanager

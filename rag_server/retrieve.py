@@ -63,6 +63,7 @@ def _read(question: str, body: dict[str, Any]) -> Retrieved:
 
 def _evidence(n: int, hit: _Hit) -> Evidence:
     fields = hit.fields
+    status = fields.get("status", "")
     return Evidence(
         n=n,
         title=hit.title,
@@ -71,10 +72,11 @@ def _evidence(n: int, hit: _Hit) -> Evidence:
         doc_no=fields.get("doc_no"),
         date=fields.get("effective") or fields.get("issued"),
         path=fields.get("path"),
+        repealed=fields.get("repealed") or (status if "废止" in status else None),
         score=hit.normalised_score,
     )
 
 
 def _bare(n: int, doc: str) -> Evidence:
     title, _, text = doc.partition("\n")
-    return Evidence(n, title, text or title, source=None, doc_no=None, date=None, path=None, score=0.0)
+    return Evidence(n, title, text or title, source=None, doc_no=None, date=None, path=None, repealed=None, score=0.0)

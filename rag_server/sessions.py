@@ -30,7 +30,7 @@ class Sessions:
         At most HISTORY_LIMIT messages, oldest first; none for an unknown or expired session.
         """
         now = self._clock()
-        with self._database.connection() as db:
+        with self._database.transaction() as db:
             db.execute("DELETE FROM sessions WHERE last_access < ?", (now - self._idle_s,))
             db.execute("UPDATE sessions SET last_access = ? WHERE id = ?", (now, session_id))
             rows = db.execute(
@@ -41,7 +41,7 @@ class Sessions:
 
     def append(self, session_id: str, query: str, standalone: str, response: str) -> None:
         """Add one turn's two messages; older ones than the last HISTORY_LIMIT go."""
-        with self._database.connection() as db:
+        with self._database.transaction() as db:
             db.execute(
                 "INSERT INTO sessions VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET last_access = excluded.last_access",
                 (session_id, self._clock()),
@@ -58,7 +58,7 @@ class Sessions:
 
     def clear(self, session_id: str) -> None:
         """Forget a session's history; the trail keeps its turns."""
-        with self._database.connection() as db:
+        with self._database.transaction() as db:
             db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
 
 

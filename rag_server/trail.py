@@ -32,7 +32,7 @@ class Trail:
     def append(self, entry: Entry) -> None:
         """Write one entry; on disk when this returns."""
         values = entry._replace(docs=json.dumps(entry.docs, ensure_ascii=False))._asdict()  # type: ignore[arg-type]
-        with self._database.connection() as db:
+        with self._database.transaction() as db:
             db.execute(
                 """INSERT INTO trail (trace_id, session_id, time, query, new_query, docs, response, retrieval,
                    answer_mode) VALUES (:trace_id, :session_id, :time, :query, :new_query, :docs, :response,

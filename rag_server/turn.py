@@ -38,6 +38,8 @@ class Evidence:
     doc_no: str | None
     date: str | None
     path: str | None
+    repealed: str | None
+    """When the document was repealed, or its status when that says so without a date; None while it is in force."""
     score: float
     """Between 0 and 1, comparable between questions."""
 

@@ -15,6 +15,7 @@ from service_kit.words import Lang
 logger = logging.getLogger(__name__)
 
 _CJK = re.compile(r"[㐀-鿿豈-﫿]")
+_LATIN = re.compile(r"[A-Za-z]")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|[〔\[（(]\d{4}[〕\]）)]\d*号?")
 _PROMPT_ZH = """请基于对话历史，对后续问题进行补全重构，如果后续问题与历史相关，你必须结合语境将\
 代词替换为相应的指代内容，让它的提问更加明确；否则直接返回原始的后续问题。
@@ -33,8 +34,8 @@ Rewritten question:"""
 
 
 def language_of(text: str) -> Lang:
-    """`zh` when the text holds a Chinese character, else `en`."""
-    return "zh" if _CJK.search(text) else "en"
+    """`en` when the text holds Latin letters and no Chinese character, else `zh`."""
+    return "en" if _LATIN.search(text) and not _CJK.search(text) else "zh"
 
 
 def understand(

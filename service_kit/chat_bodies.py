@@ -10,6 +10,8 @@ from service_kit.generation import Message, Sampling
 from service_kit.web.bodies import Body
 
 STOP_STRINGS = 16
+MOST_MESSAGES = 2000
+"""Each one costs time in the model's template, however short it is."""
 INT64 = 2**63
 
 
@@ -63,7 +65,7 @@ class ChatBody(Body):
         "max_tokens": ">= 1",
     }
 
-    messages: tuple[MessageBody, ...]
+    messages: Annotated[tuple[MessageBody, ...], Field(max_length=MOST_MESSAGES)]
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0, lt=INT64)

@@ -1,11 +1,13 @@
 """How long a request may still take, carried through all stages and services."""
 
 import math
+import re
 import time
 from dataclasses import dataclass
 
 from service_kit.errors import DeadlineExceeded, InvalidRequest
 
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
 HEADER = "X-Deadline"
 """Seconds that the caller gives, as a decimal number."""
 
@@ -25,11 +27,8 @@ class Deadline:
         """Raises InvalidRequest when the header is not a positive number of seconds."""
         if value is None:
             return cls()
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not (seconds > 0 and math.isfinite(seconds)):
+        seconds = float(value) if _NUMBER.fullmatch(value) else 0.0
+        if not seconds > 0:
             raise InvalidRequest(
                 f"{HEADER} 应为正的秒数", f"{HEADER} must be a positive number of seconds", allowed="0.001 …"
             )

@@ -7,6 +7,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from service_kit.errors import YijuError
+
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 """The `X-Request-ID` of the request that this context serves; `-` outside one."""
 
@@ -14,6 +16,16 @@ request_id: ContextVar[str] = ContextVar("request_id", default="-")
 class _RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        return True
+
+
+class _NoTraceOfOurOwn(logging.Filter):
+    """An error raised on purpose in the middle of a stream is a line, not a stack trace."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, YijuError):
+            record.msg, record.args, record.exc_info = "broken off: %s", (str(error),), None
         return True
 
 
@@ -29,6 +41,7 @@ def setup_logging(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     handler.addFilter(_RequestId())
+    handler.addFilter(_NoTraceOfOurOwn())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("httpx2", "httpcore2", "urllib3", "openai"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

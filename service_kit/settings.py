@@ -109,6 +109,8 @@ class Settings(BaseSettings):
         # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
         if value is not None and not _secrets(value):
             raise ValueError("given, but it holds no key")
+        if value is not None and not value.get_secret_value().isascii():
+            raise ValueError("only ASCII characters go into an HTTP header")
         return value
 
     @field_validator("model_langs")

@@ -122,6 +122,20 @@ def test_bad_input_on_the_wire(suite: Suite, service: str, path: str) -> None:
     assert requests.post(url, data=b"x" * (2 * 1024 * 1024 + 1), timeout=30).status_code == 413
 
 
+def test_the_trail_is_not_given_to_a_forwarded_request(suite: Suite) -> None:
+    url = suite.url("rag") + "/history.json"
+    assert requests.get(url, timeout=10).status_code == 200
+    for name in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via", "X-Real-IP"):
+        assert requests.get(url, headers={name: "127.0.0.1"}, timeout=10).status_code == 403, name
+
+
+def test_the_follow_up_of_the_readme_is_answered_from_the_right_document(suite: Suite) -> None:
+    suite.ask("政府专项债务应当通过什么偿还？", "readme")
+    body = suite.ask("那一般债务呢？", "readme")
+    assert body["new_query"] == "一般债务应当通过什么偿还？"
+    assert "一般公共预算收入" in body["response"]
+
+
 def test_one_request_id_through_all_services(suite: Suite) -> None:
     response = requests.post(
         suite.url("rag") + "/get_bot_response",

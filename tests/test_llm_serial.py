@@ -460,7 +460,8 @@ def test_a_model_that_can_not_be_loaded_leaves_the_service_running(
 
 
 @pytest.mark.parametrize(
-    ("missing", "precision", "hint"), [("torch", "auto", "extra llm"), ("bitsandbytes", "8bit", "extra gpu")]
+    ("missing", "precision", "hint"),
+    [("torch", "auto", "bootstrap.py llm"), ("bitsandbytes", "8bit", "bootstrap.py gpu")],
 )
 def test_a_missing_package_is_named_with_its_extra(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, missing: str, precision: str, hint: str

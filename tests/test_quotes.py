@@ -16,7 +16,7 @@ TEXT = (
 
 
 def evidence(text: str = TEXT, n: int = 1) -> Evidence:
-    return Evidence(n, "办法", text, "a.txt", "财预〔2016〕155号", "2016-11-09", "第五条", 0.5)
+    return Evidence(n, "办法", text, "a.txt", "财预〔2016〕155号", "2016-11-09", "第五条", None, 0.5)
 
 
 def idf(question: str, rare: float = 2.0) -> dict[str, float]:

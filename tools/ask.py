@@ -1,6 +1,7 @@
 """`make ask Q="…" [ID=…]`: one question to a running rag_server."""
 
 import os
+import uuid
 
 from service_kit.settings import load_settings
 from tools.asking import PATH, ask, print_answer
@@ -9,7 +10,7 @@ from tools.console import run_tool, speaker
 
 def main() -> int:
     # From the environment, not the command line: make would have to quote the question for the shell.
-    question, session = os.environ.get("Q", ""), os.environ.get("ID") or "make-ask"
+    question, session = os.environ.get("Q", ""), os.environ.get("ID") or uuid.uuid4().hex
     settings = load_settings()
     say = speaker(settings)
     if not question.strip():

@@ -32,6 +32,8 @@ def print_answer(say: Say, question: str, answer: dict[str, Any]) -> None:
     say(f"答：{answer['response']}", f"Answer: {answer['response']}")
     for notice in answer.get("notices", []):
         print(f"  * {notice}")
+    for near in answer.get("nearest", []):
+        say(f"  最接近的材料：《{near['title']}》", f"  nearest: {near['title']}")
     for evidence in answer.get("evidence", []):
         known = " | ".join(part for part in (evidence["doc_no"], evidence["path"], evidence["source"]) if part)
         n, title = evidence["n"], evidence["title"]

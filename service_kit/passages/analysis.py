@@ -30,6 +30,8 @@ QUESTION_WORDS = frozenset(
 MAX_TERM_LENGTH = 64
 """Characters of a term that count; longer runs are hashes, base64 and the like."""
 
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+"""Zero-width and direction marks, which come along with text copied from pages and cut words apart."""
 _STATE_NAME = "中华人民共和国"
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _RUN = re.compile(rf"(?P<han>[{_HAN}]+)|[^\W_{_HAN}]+")
@@ -64,7 +66,7 @@ def question_terms(question: str) -> list[str]:
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).lower()
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
 
 
 def _words(folded: str) -> list[str]:

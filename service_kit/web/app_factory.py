@@ -88,6 +88,7 @@ def _add_requests(app: Flask, service: Service, settings: Settings) -> None:
         if request.path not in OPEN_PATHS and not g.has_place:
             raise Overloaded("服务正忙，请稍后再试", "The service is busy; try again later", retry_after=1)
         g.deadline = Deadline.from_header(request.headers.get(deadlines.HEADER))
+        g.deadline.remaining()
 
     @app.after_request
     def finish(response: Response) -> Response:

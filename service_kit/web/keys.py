@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from flask import request
 
@@ -11,6 +12,9 @@ from service_kit.settings import Settings
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 """Asked by supervisors that hold no key; they show no content."""
+
+FORWARDED = ("x-forwarded", "forwarded", "via", "x-real-ip", "x-client-ip", "cf-connecting-ip", "true-client-ip")
+"""Beginnings of the headers by which a proxy gives itself away."""
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 
@@ -26,20 +30,21 @@ def require_key(settings: Settings) -> None:
 
 
 def require_admin(settings: Settings) -> None:
-    """Let pass only an admin key, or, as long as the caller is the machine itself, no key.
+    """Let pass an admin key, or, while no keys are set at all, a caller on this very machine.
 
-    A proxy on this machine also calls from loopback: a forwarded request is not local. Neither is one whose
-    Host is another name (a page in the administrator's browser that rebinds its DNS name to 127.0.0.1).
+    A proxy on this machine also calls from loopback: a forwarded request is not local. Neither is one whose Host is
+    another name (a page in the administrator's browser that rebinds its DNS name to 127.0.0.1).
 
     Raises:
         Forbidden: neither holds.
     """
     if carries_one_of(settings.accepted_admin_keys):
         return
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "X-Real-IP"))
-    host = (request.host or "").rsplit(":", 1)[0].strip("[]")
+    keys_are_used = bool(settings.accepted_keys or settings.accepted_admin_keys)
+    forwarded = any(name.lower().startswith(FORWARDED) for name, _ in request.headers)
+    host = (urlsplit(f"//{request.host}").hostname or "").rstrip(".")
     local = request.remote_addr in LOOPBACK and host in LOOPBACK | {"localhost"}
-    if forwarded or not local:
+    if keys_are_used or forwarded or not local:
         raise Forbidden(
             "只供本机或持管理密钥者使用",
             "Only from this machine or with an admin key",

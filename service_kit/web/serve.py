@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -19,6 +20,7 @@ from waitress.task import ErrorTask
 from service_kit.errors import YijuError
 from service_kit.logs import event, setup_logging
 from service_kit.settings import Service, Settings, load_settings, unknown_variables
+from service_kit.web.keys import LOOPBACK
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,10 @@ PACKAGES: dict[Service, str] = {
     "search": "es_search",
     "rag": "rag_server",
 }
+
+CONNECTION_LIMIT = 1000
+IDLE_CONNECTION_S = 30
+"""A connection that says nothing for so long is closed; it holds no thread, but one of CONNECTION_LIMIT places."""
 
 READ_LIMIT = 64 * 1024 * 1024
 """Bytes of a body that the server still reads, so that the app can answer 413 in JSON; beyond, it hangs up."""
@@ -40,11 +46,14 @@ def run_service(service: Service, create_app: Callable[[Settings], Flask], argv:
     parser.add_argument("--host", help=f"监听地址 / address to listen on (YIJU_{service.upper()}_HOST)")
     args = parser.parse_args(argv)
     given = {f"{service}_port": args.port, f"{service}_host": args.host}
+    os.umask(0o077)  # what is written (index, trail) is for the service's own user
     try:
         settings = load_settings(**{name: value for name, value in given.items() if value is not None})
         setup_logging(service, settings.log_level)
         for name in unknown_variables():
             logger.warning("unknown setting %s is ignored", name)
+        if not settings.accepted_keys and settings.address(service).host not in LOOPBACK | {"localhost"}:
+            logger.warning("open to the network without a key: set YIJU_API_KEYS")
         event(logger, "settings", settings=settings.printable())
         app = create_app(settings)
     except YijuError as error:
@@ -70,6 +79,10 @@ def _serve(app: Flask, service: Service, settings: Settings) -> int:
             # Read ahead, so that a client that hangs up is noticed while its answer is being made.
             channel_request_lookahead=1,
             ident=None,
+            # Kept, so that a forwarded request can be told from a local one (keys.py); no address is taken from them.
+            clear_untrusted_proxy_headers=False,
+            connection_limit=CONNECTION_LIMIT,
+            channel_timeout=IDLE_CONNECTION_S,
         )
     except (OSError, ValueError) as error:  # ValueError: the host has no address
         busy = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
