@@ -13,8 +13,15 @@ LEAST_OF_BEST = 0.5
 """A further sentence must match at least this share of what the best one matches."""
 LATER_PASSAGE = 0.9
 """Weight of a passage below the first: the search saw more of it than one sentence shows."""
+SCAFFOLD_WEIGHT = 0.1
+"""Weight of the words by which a question is built: they decide only between sentences that are alike otherwise."""
 RIGHT_KIND = 1.25
 """Weight of a sentence that has the kind of thing the question asks for."""
+
+_SCAFFOLD = re.compile(
+    r"应当|应该|可以|可否|能否|能不能|必须|需要|是否|有没有|通过|用于|用来|拿来|进行|有关|规定|情况|\b(?:can|may|must|should|shall|the|of|an?|for|to|in|by)\b",
+    re.IGNORECASE,
+)
 
 _KINDS = (
     (re.compile(r"何时|什么时候|哪一?年|哪天|日期|期限|多久|多长时间|几日|when\b|what (?:date|year)", re.IGNORECASE),
@@ -31,7 +38,7 @@ _KINDS = (
 def find_quotes(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float]) -> tuple[Quote, ...]:
     """One to MOST_QUOTES sentences that answer `question`, in reading order; empty when none shares a word with it.
 
-    Greedy: the sentence that covers most of the question's words (weighted by idf), then whichever adds most.
+    Greedy: the sentence that covers most of the question's words (weighted by idf), then whichever adds most to it.
     """
     words = _Weights.of(question, idf)
     pool = [(e, sentence, words.matched(sentence)) for e in evidence for sentence in cut_sentences(e.text)]
@@ -39,8 +46,12 @@ def find_quotes(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str,
     covered: frozenset[str] = frozenset()
     best = 0.0
     while pool and len(chosen) < MOST_QUOTES:
+        # Half for what it says, half for what no chosen sentence says yet: the answer may need two that are alike.
         gains = [
-            words.score(sentence, terms - covered) * (1.0 if e.n == 1 else LATER_PASSAGE) for e, sentence, terms in pool
+            (words.score(sentence, terms) + words.score(sentence, terms - covered))
+            / 2
+            * (1.0 if e.n == 1 else LATER_PASSAGE)
+            for e, sentence, terms in pool
         ]
         top = max(range(len(pool)), key=lambda i: gains[i])
         e, sentence, terms = pool.pop(top)
@@ -74,10 +85,12 @@ class _Weights:
 
     @classmethod
     def of(cls, question: str, idf: Mapping[str, float]) -> "_Weights":
-        terms = set(question_terms(question))
+        every = set(question_terms(question))
+        about = set(question_terms(_SCAFFOLD.sub(" ", question))) & every or every
         # A term that es_search did not weigh is in no passage: no sentence can match it.
+        weight = {term: idf.get(term, 0.0) * (1.0 if term in about else SCAFFOLD_WEIGHT) for term in every}
         wanted = tuple(shows for asks, shows in _KINDS if asks.search(question))
-        return cls({term: idf.get(term, 0.0) for term in terms}, wanted)
+        return cls(weight, wanted)
 
     def matched(self, sentence: Sentence) -> frozenset[str]:
         return frozenset(sentence_terms(sentence.text)) & self._weight.keys()
