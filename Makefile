@@ -2,7 +2,8 @@
 PYTHON3 ?= python3
 PY := .venv/bin/python
 # As typed: make must not expand a $ in a question.
-export Q := $(value Q)
+override Q := $(value Q)
+export Q
 export ID
 ifdef MODEL
 export YIJU_MODEL := $(MODEL)

@@ -121,8 +121,7 @@ class ServiceClient:
             if isinstance(body, dict):
                 return body
             raise down(self.name, self.url, "不是 JSON 对象 / no JSON object", None)
-        fault = body.get("error") if isinstance(body, dict) else None
-        code, message = (fault.get("code"), str(fault.get("message"))) if isinstance(fault, dict) else (None, None)
+        code, message = _fault_in(body)
         raise self._refusal(status, code, message or f"HTTP {status}", retry_after(response.headers))
 
     def _refusal(self, status: int, code: str | None, message: str, pause: float | None) -> YijuError:
@@ -138,3 +137,16 @@ class ServiceClient:
         if status in (400, 409, 422):
             return InvalidRequest(zh, en)
         return down(self.name, self.url, message, pause)
+
+
+def _fault_in(body: Any) -> tuple[str | None, str | None]:
+    """Code and message of an error body, or what a `/readyz` says of the dependencies that are not ready."""
+    if not isinstance(body, dict):
+        return None, None
+    error, dependencies = body.get("error"), body.get("dependencies")
+    if isinstance(error, dict):
+        return error.get("code"), str(error.get("message"))
+    if isinstance(dependencies, dict):
+        told = (one.get("message") for one in dependencies.values() if isinstance(one, dict))
+        return None, "; ".join(message for message in told if message) or None
+    return None, None
