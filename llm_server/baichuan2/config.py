@@ -5,7 +5,7 @@ from transformers import PreTrainedConfig
 
 
 @strict
-class BaichuanConfig(PreTrainedConfig):  # type: ignore[misc]  # transformers has no types
+class BaichuanConfig(PreTrainedConfig):
     """The defaults are those of the 13B."""
 
     model_type = "baichuan"

@@ -1,13 +1,13 @@
 """Baichuan2 as transformers loads, caches and generates with it."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import Cache, DynamicCache, GenerationMixin, PreTrainedModel
 from transformers.masking_utils import create_causal_mask
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
-from transformers.utils import can_return_tuple
+from transformers.utils.generic import can_return_tuple
 
 from llm_server.baichuan2.alibi import Alibi
 from llm_server.baichuan2.config import BaichuanConfig
@@ -16,15 +16,15 @@ from llm_server.baichuan2.norm_head import NormHead
 from llm_server.baichuan2.rope import Rotation
 
 
-class BaichuanPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
+class BaichuanPreTrainedModel(PreTrainedModel):
     """What transformers needs to know of both classes below."""
 
     config_class = BaichuanConfig
     base_model_prefix = "model"
-    _no_split_modules: ClassVar[list[str]] = ["Layer"]
-    _skip_keys_device_placement: ClassVar[list[str]] = ["past_key_values"]
+    _no_split_modules = ["Layer"]  # noqa: RUF012  # transformers' own declarations
+    _skip_keys_device_placement = ["past_key_values"]  # noqa: RUF012
     # Baichuan-1 and some derived checkpoints store what is computed here.
-    _keys_to_ignore_on_load_unexpected: ClassVar[list[str]] = [r"rotary_emb\.inv_freq"]
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq"]  # noqa: RUF012
     _supports_sdpa = True
     _supports_attention_backend = True
 
@@ -38,7 +38,7 @@ class BaichuanModel(BaichuanPreTrainedModel):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config, index) for index in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @can_return_tuple  # type: ignore[untyped-decorator]
     def forward(
@@ -48,6 +48,7 @@ class BaichuanModel(BaichuanPreTrainedModel):
         position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        *,
         use_cache: bool | None = None,
         **_: Any,
     ) -> BaseModelOutputWithPast:
@@ -78,7 +79,7 @@ class BaichuanModel(BaichuanPreTrainedModel):
             return alibi, None
         if position_ids is None:
             position_ids = _count_real(attention_mask, past, queries, states.device)
-        mask = create_causal_mask(
+        mask: Any = create_causal_mask(
             config=self.config,
             inputs_embeds=states,
             attention_mask=attention_mask,
@@ -87,14 +88,14 @@ class BaichuanModel(BaichuanPreTrainedModel):
         return Rotation(position_ids, self.config.head_dim), mask
 
 
-class BaichuanForCausalLM(BaichuanPreTrainedModel, GenerationMixin):  # type: ignore[misc]
+class BaichuanForCausalLM(BaichuanPreTrainedModel, GenerationMixin):
     """Token ids to the logits of each next token."""
 
     def __init__(self, config: BaichuanConfig) -> None:
         super().__init__(config)
         self.model = BaichuanModel(config)
         self.lm_head = NormHead(config.hidden_size, config.vocab_size)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
@@ -111,6 +112,7 @@ class BaichuanForCausalLM(BaichuanPreTrainedModel, GenerationMixin):  # type: ig
         position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        *,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
         **_: Any,

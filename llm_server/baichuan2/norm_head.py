@@ -29,7 +29,7 @@ class NormHead(nn.Linear):
         """Do nothing the second time, nor to weights that are not in memory."""
         if self._is_normal or self.weight.is_meta:
             return
-        for rows in self.weight.split(ROWS_AT_ONCE):  # a copy of all in fp32 would be 2.6 GB
+        for rows in torch.split(self.weight, ROWS_AT_ONCE):  # a copy of all in fp32 would be 2.6 GB
             rows.copy_(_normal(rows))
         self._is_normal = True
 
@@ -39,7 +39,7 @@ class NormHead(nn.Linear):
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self._is_normal = False
-        super()._load_from_state_dict(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(*args, **kwargs)
 
 
 def _normal(rows: torch.Tensor) -> torch.Tensor:

@@ -13,21 +13,21 @@ RESERVED = re.compile(r"<reserved_\d+>")
 """User-defined pieces of the vocabulary without a meaning of their own; two of them begin the turns of a chat."""
 
 
-class BaichuanTokenizer(SentencePieceBackend):  # type: ignore[misc]
+class BaichuanTokenizer(SentencePieceBackend):
     """As the published class, on current transformers, and safe in a chat.
 
     `tokenizer(text)` reads `</s>`, `<s>`, `<unk>` and `<reserved_…>` in a text as those tokens, as the published class
     does; `encode_plain` and the chat template read them as the characters they are.
     """
 
-    model_input_names = ("input_ids", "attention_mask")
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
 
     def __init__(self, vocab_file: str, **kwargs: Any) -> None:
         kwargs.setdefault("chat_template", chat.TEMPLATE)
         for name, token in (("unk", "<unk>"), ("bos", "<s>"), ("eos", "</s>"), ("pad", "<unk>")):
             kwargs.setdefault(f"{name}_token", token)
         kwargs.pop("legacy", None)
-        super().__init__(vocab_file=vocab_file, **kwargs)
+        super().__init__(vocab_file=vocab_file, **kwargs)  # type: ignore[no-untyped-call]
         pieces = [self.sp_model.id_to_piece(i) for i in range(self.sp_model.get_piece_size())]
         self._reserved = {i for i, piece in enumerate(pieces) if RESERVED.fullmatch(piece)}
         self.shows_reserved = True
@@ -58,7 +58,7 @@ class BaichuanTokenizer(SentencePieceBackend):  # type: ignore[misc]
 
     # What transformers calls.
 
-    def tokenize(self, text: str, **kwargs: Any) -> list[str]:
+    def tokenize(self, text: str, *_: Any, **kwargs: Any) -> list[str]:
         """The pieces of `text`; `split_special_tokens=True` as in `encode_plain`."""
         if kwargs.get("split_special_tokens", self.split_special_tokens):
             return [self.sp_model.id_to_piece(i) for i in self.encode_plain(text)]
@@ -68,7 +68,7 @@ class BaichuanTokenizer(SentencePieceBackend):  # type: ignore[misc]
             pieces += [part] if part in self.all_special_tokens else self.sp_model.encode(part, out_type=str)
         return pieces
 
-    def apply_chat_template(
+    def apply_chat_template(  # type: ignore[override]
         self,
         conversation: Any,
         *,
@@ -97,11 +97,11 @@ class BaichuanTokenizer(SentencePieceBackend):  # type: ignore[misc]
             chat.encode(self, turns, answer=add_generation_prompt)
             for turns in (conversation if is_batch else [conversation])
         ]
-        ids = batch if is_batch or return_tensors else batch[0]
-        encoded = self.pad({"input_ids": ids}, padding=padding, return_tensors=return_tensors)
+        ids: Any = batch if is_batch or return_tensors else batch[0]
+        encoded: Any = self.pad({"input_ids": ids}, padding=padding, return_tensors=return_tensors)
         return encoded if return_dict else encoded["input_ids"]
 
-    def _decode(self, token_ids: int | list[int], skip_special_tokens: bool = False, **_: Any) -> str:
+    def _decode(self, token_ids: int | list[int], skip_special_tokens: bool = False, *_: Any, **__: Any) -> str:
         ids = [token_ids] if isinstance(token_ids, int) else list(token_ids)
         if skip_special_tokens:
             hidden = set(self.all_special_ids) | (set() if self.shows_reserved else self._reserved)

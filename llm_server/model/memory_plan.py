@@ -1,7 +1,7 @@
 """Whether a model fits into memory, reckoned from its config before anything is loaded.
 
-Weights: the linear layers that a quantization changes take 1 byte (8bit) or BYTES_4BIT a parameter, all others the bytes
-of the dtype. KV cache, bytes per token: 2 (keys and values) * layers * key heads * head size * bytes of the dtype.
+Weights: the linear layers that a quantization changes take 1 byte (8bit) or BYTES_4BIT a parameter, all others
+the bytes of the dtype. KV cache, bytes per token: 2 (keys and values) * layers * key heads * head size * those bytes.
 """
 
 from collections.abc import Mapping

@@ -26,6 +26,7 @@ def attend(
     key: torch.Tensor,
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
+    *,
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:

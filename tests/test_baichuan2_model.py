@@ -1,0 +1,292 @@
+"""Baichuan2's model against the slow reference, on random weights: whole, cached, cut, padded, long, half precision."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import baichuan2_reference as reference
+from tests.baichuan2_fixtures import VOCABULARY, WINDOW, make_baichuan2
+
+pytestmark = pytest.mark.slow
+
+torch = pytest.importorskip("torch")
+
+ATOL = 5e-5
+KINDS = ("13b", "7b")
+
+
+@pytest.fixture(autouse=True)
+def _quietly() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {kind: make_baichuan2(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
+
+
+@pytest.fixture(params=KINDS)
+def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
+    return folders[request.param]
+
+
+def load(folder: Path, **options: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    import llm_server.baichuan2  # noqa: F401
+
+    return AutoModelForCausalLM.from_pretrained(folder, **{"dtype": torch.float32, **options})
+
+
+def some_ids(length: int, seed: int = 1) -> Any:
+    return torch.randint(3, VOCABULARY, (1, length), generator=torch.Generator().manual_seed(seed))
+
+
+def expected(folder: Path, ids: Any) -> Any:
+    config = json.loads((folder / "config.json").read_text())
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    found = reference.logits(config, {name: weight.numpy() for name, weight in weights.items()}, ids[0].tolist())
+    return torch.tensor(found, dtype=torch.float32)
+
+
+def difference(a: Any, b: Any) -> float:
+    return float((a - b).abs().max())
+
+
+def test_an_original_folder_loads_with_our_classes_and_asks_for_no_trust(folder: Path) -> None:
+    from transformers import AutoConfig, AutoTokenizer
+
+    import llm_server.baichuan2
+
+    model = load(folder)
+    assert type(model) is llm_server.baichuan2.BaichuanForCausalLM
+    assert type(AutoTokenizer.from_pretrained(folder)) is llm_server.baichuan2.BaichuanTokenizer
+    config = AutoConfig.from_pretrained(folder)
+    assert config.uses_alibi == (folder.name.startswith("13b"))
+
+
+def test_logits_are_the_reference_s(folder: Path) -> None:
+    ids = some_ids(48)
+    assert difference(load(folder)(ids).logits[0], expected(folder, ids)) < ATOL
+
+
+@pytest.mark.parametrize("heads", [1, 2, 3, 5, 8, 10, 12, 20, 40, 52])
+def test_slopes_are_the_paper_s_for_any_number_of_heads(heads: int) -> None:
+    from llm_server.baichuan2.alibi import slopes
+
+    assert slopes(heads) == pytest.approx(reference.alibi_slopes(heads), rel=1e-12)
+
+
+def test_slopes_of_the_13b_are_those_that_were_measured() -> None:
+    from llm_server.baichuan2.alibi import slopes
+
+    last = [0.917004, 0.771105, 0.648420, 0.545254, 0.458502, 0.385553, 0.324210, 0.272627]
+    assert slopes(40)[32:] == pytest.approx(last, abs=1e-6)
+    assert slopes(40)[:32] == pytest.approx([2 ** (-(k + 1) / 4) for k in range(32)])
+
+
+def test_token_by_token_is_the_whole(folder: Path) -> None:
+    from transformers import DynamicCache
+
+    model, ids = load(folder), some_ids(30)
+    whole, cache = model(ids).logits[0], DynamicCache()
+    steps = [model(ids[:, n : n + 1], past_key_values=cache).logits[0, 0] for n in range(30)]
+    assert difference(torch.stack(steps), whole) < ATOL
+
+
+@pytest.mark.parametrize("cuts", [(0, 7, 30), (0, 1, 2, 29, 30), (0, 16, 30)])
+def test_a_prompt_in_pieces_is_the_whole(folder: Path, cuts: tuple[int, ...]) -> None:
+    from transformers import DynamicCache
+
+    model, ids, cache = load(folder), some_ids(30), DynamicCache()
+    parts = []
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        mask = torch.ones(1, stop, dtype=torch.long)
+        parts.append(model(ids[:, start:stop], attention_mask=mask, past_key_values=cache).logits[0])
+    assert difference(torch.cat(parts), model(ids).logits[0]) < ATOL
+
+
+def test_a_long_prompt_in_blocks_of_biases_is_the_whole(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from llm_server.baichuan2 import alibi
+
+    model, ids = load(folders["13b"]), some_ids(30)
+    whole = model(ids).logits
+    monkeypatch.setattr(alibi, "BLOCK_ELEMENTS", 7 * 10 * 30)
+    made = alibi.Alibi(10, 30, 0, None, dtype=torch.float32, device=torch.device("cpu"))
+    assert [some.stop - some.start for some, _ in made.blocks()] == [7, 7, 7, 7, 2]
+    assert difference(model(ids).logits, whole) < ATOL
+
+
+def padded(rows: list[Any], side: str) -> tuple[Any, Any]:
+    """Ids and mask of `rows` (each 1-dimensional), padded with zeros on `side`."""
+    longest = max(len(row) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    for n, row in enumerate(rows):
+        place = slice(longest - len(row), None) if side == "left" else slice(0, len(row))
+        ids[n, place], mask[n, place] = row, 1
+    return ids, mask
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_on_either_side_changes_nothing(folder: Path, side: str) -> None:
+    model = load(folder)
+    rows = [some_ids(length, seed=length)[0] for length in (21, 13, 1)]
+    ids, mask = padded(rows, side)
+    found = model(ids, attention_mask=mask).logits
+    assert not found.isnan().any()
+    for n, row in enumerate(rows):
+        assert difference(found[n][mask[n].bool()], model(row[None]).logits[0]) < ATOL
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_padded_batch_goes_on_token_by_token(folder: Path, side: str) -> None:
+    """With the padding of the right side ending up between a row's prompt and what follows."""
+    from transformers import DynamicCache
+
+    model = load(folder)
+    prompts = [some_ids(length, seed=length)[0] for length in (21, 13)]
+    more = [some_ids(6, seed=100 + n)[0] for n in range(2)]
+    ids, mask = padded(prompts, side)
+    cache = DynamicCache()
+    model(ids, attention_mask=mask, past_key_values=cache)
+    for step in range(6):
+        mask = torch.cat([mask, torch.ones(2, 1, dtype=torch.long)], dim=1)
+        new = torch.stack([row[step : step + 1] for row in more])
+        places = mask.cumsum(1)[:, -1:] - 1
+        logits = model(new, attention_mask=mask, position_ids=places, past_key_values=cache).logits
+        for n in range(2):
+            alone = model(torch.cat([prompts[n], more[n][: step + 1]])[None]).logits[0, -1]
+            assert difference(logits[n, 0], alone) < ATOL
+
+
+def test_positions_are_counted_where_the_caller_gives_none(folder: Path) -> None:
+    model = load(folder)
+    ids, mask = padded([some_ids(9)[0], some_ids(5)[0]], "left")
+    places = (mask.cumsum(1) - 1).clamp(min=0)
+    given = model(ids, attention_mask=mask, position_ids=places).logits
+    assert difference(model(ids, attention_mask=mask).logits[mask.bool()], given[mask.bool()]) < ATOL
+
+
+def test_the_other_caches_of_transformers_work(folder: Path) -> None:
+    from transformers import StaticCache
+
+    model, ids = load(folder), some_ids(20)
+    cache = StaticCache(model.config, max_cache_len=64)
+    first = model(ids[:, :12], past_key_values=cache).logits
+    rest = [model(ids[:, n : n + 1], past_key_values=cache).logits for n in range(12, 20)]
+    assert difference(torch.cat([first, *rest], dim=1), model(ids).logits) < ATOL
+
+
+def test_beyond_the_window_the_model_goes_on(folder: Path) -> None:
+    ids = some_ids(WINDOW + 20)
+    assert difference(load(folder)(ids).logits[0, -3:], expected(folder, ids)[-3:]) < ATOL
+
+
+def test_a_decoding_step_makes_one_row_of_biases_for_all_layers(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import DynamicCache
+
+    from llm_server.baichuan2.alibi import Alibi
+
+    shapes = []
+    make = Alibi._make
+
+    def noted(self: Alibi, queries: slice) -> Any:
+        shapes.append(make(self, queries).shape)
+        return make(self, queries)
+
+    model, cache = load(folders["13b"]), DynamicCache()
+    model(some_ids(20), past_key_values=cache)
+    monkeypatch.setattr(Alibi, "_make", noted)
+    model(some_ids(1), attention_mask=torch.ones(1, 21), past_key_values=cache)
+    assert shapes == [(1, 10, 1, 21)]
+
+
+def test_a_mask_that_leaves_out_the_cache_is_refused(folders: dict[str, Path]) -> None:
+    from transformers import DynamicCache
+
+    model, cache = load(folders["13b"]), DynamicCache()
+    model(some_ids(20), past_key_values=cache)
+    with pytest.raises(ValueError, match=r"\(1, 1\), not \(batch, 21\)"):
+        model(some_ids(1), attention_mask=torch.ones(1, 1), past_key_values=cache)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_stays_near_at_far_positions(folders: dict[str, Path], dtype: str) -> None:
+    """The published code's bias, slope * key's position, is off by whole units here: its error is 10 times this."""
+    folder, ids = folders["13b"], some_ids(2048)
+    exact = load(folder)(ids, logits_to_keep=64).logits[0]
+    half = load(folder, dtype=getattr(torch, dtype))(ids, logits_to_keep=64).logits[0].float()
+    assert float((half - exact).pow(2).mean().sqrt()) < 0.03 * float(exact.std())
+
+
+def test_biases_near_a_far_query_are_exact_in_half_precision() -> None:
+    from llm_server.baichuan2.alibi import Alibi, slopes
+
+    alibi = Alibi(40, 1, 4000, None, dtype=torch.bfloat16, device=torch.device("cpu"))
+    near = alibi.bias(slice(0, 1))[0, :, 0, -8:].float()
+    exact = torch.tensor(slopes(40))[:, None] * torch.arange(-7, 1)
+    assert difference(near, exact) < 0.02
+
+
+def test_the_head_is_normalised_once_and_again_changes_no_bit(folder: Path, tmp_path: Path) -> None:
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        model = load(folder, dtype=dtype)
+        head = model.lm_head
+        assert difference(head.weight.float().norm(dim=1), torch.ones(VOCABULARY)) < 0.01
+        before = head.weight.clone()
+        head.normalise()
+        model.save_pretrained(tmp_path / str(dtype))
+        assert torch.equal(before, head.weight)
+        assert torch.equal(before, load(tmp_path / str(dtype), dtype=dtype).lm_head.weight)
+
+
+def test_weights_that_come_another_way_are_normalised_too(folder: Path) -> None:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    import llm_server.baichuan2  # noqa: F401
+
+    ids = some_ids(10)
+    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    fresh: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).eval()
+    fresh.lm_head.normalise()
+    fresh.load_state_dict(weights)
+    assert difference(fresh(ids).logits[0], expected(folder, ids)) < ATOL
+
+
+def test_shards_and_safetensors_give_the_same_weights(tmp_path: Path) -> None:
+    one = load(make_baichuan2(tmp_path / "bin", "13b"))
+    other = load(make_baichuan2(tmp_path / "safe", "13b", as_bin=False))
+    one.save_pretrained(tmp_path / "shards", max_shard_size="100KB")
+    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
+    ids = some_ids(10)
+    for model in (other, load(tmp_path / "shards")):
+        assert torch.equal(model(ids).logits, one(ids).logits)
+
+
+def test_a_pickle_that_is_more_than_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    make_baichuan2(tmp_path / "evil", "13b")
+    torch.save({"lm_head.weight": Evil()}, tmp_path / "evil" / "pytorch_model.bin")
+    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+        load(tmp_path / "evil")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_saved_model_is_still_of_its_kind(folder: Path, tmp_path: Path) -> None:
+    model, ids = load(folder), some_ids(10)
+    model.save_pretrained(tmp_path)
+    again = load(tmp_path)
+    assert again.config.uses_alibi == model.config.uses_alibi
+    assert difference(again(ids).logits, model(ids).logits) < ATOL
