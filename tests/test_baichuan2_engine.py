@@ -88,7 +88,7 @@ def test_a_model_that_speaks_in_reserved_tokens_shows_nothing(tmp_path: Path) ->
 
 
 def test_history_leaves_the_answer_its_tokens(engine: SerialEngine) -> None:
-    talk = [Message(role, "债" * 20) for _ in range(10) for role in ("user", "assistant")]  # type: ignore[arg-type]
+    talk = [Message(role, "债" * 20) for _ in range(10) for role in ("user", "assistant")]
     generation = engine.begin(ask(Message("system", "背景"), *talk, Message("user", "问"), max_tokens=100))
     list(generation)
     assert WINDOW - 100 - 45 < generation.usage.prompt_tokens <= WINDOW - 100

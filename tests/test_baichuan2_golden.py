@@ -1,4 +1,4 @@
-"""Everything in the golden data of the published code, where that data is (`YIJU_TEST_BAICHUAN2`, ../shared/baichuan2)."""
+"""All golden data of the published code, where it is (`YIJU_TEST_BAICHUAN2` or ../shared/baichuan2)."""
 
 import json
 from collections.abc import Iterator
