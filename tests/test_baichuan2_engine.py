@@ -1,5 +1,6 @@
 """Baichuan2 behind the serial engine: loaded from its folder, quantized where it may be, trimmed by its own rule."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,18 @@ def test_a_late_system_message_leads_the_first_question(engine: SerialEngine) ->
 
 def test_plain_text_is_plain(engine: SerialEngine) -> None:
     assert engine.count("<reserved_106>") > 5
+
+
+def test_loading_and_answering_say_nothing(
+    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        engine = SerialEngine(load_settings(model=str(folder), device="cpu"))
+        wait_until(lambda: is_loaded(engine), "the tiny model is loaded", 60)
+        list(engine.begin(ask(Message("user", "问"), max_tokens=5, temperature=0.7)))
+        engine.close()
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("precision", "layer", "most"), [("8bit", "Linear8bitLt", 0.06), ("4bit", "Linear4bit", 0.5)])

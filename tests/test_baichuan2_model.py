@@ -111,14 +111,16 @@ def test_a_prompt_in_pieces_is_the_whole(folder: Path, cuts: tuple[int, ...]) ->
     assert difference(torch.cat(parts), model(ids).logits[0]) < ATOL
 
 
+@pytest.mark.parametrize("kept", [0, 2**28])
 def test_a_long_prompt_in_blocks_of_biases_is_the_whole(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     from llm_server.baichuan2 import alibi
 
     model, ids = load(folders["13b"]), some_ids(30)
     whole = model(ids).logits
     monkeypatch.setattr(alibi, "BLOCK_ELEMENTS", 7 * 10 * 30)
+    monkeypatch.setattr(alibi, "KEPT_ELEMENTS", kept)
     made = alibi.Alibi(10, 30, 0, None, dtype=torch.float32, device=torch.device("cpu"))
     assert [some.stop - some.start for some, _ in made.blocks()] == [7, 7, 7, 7, 2]
     assert difference(model(ids).logits, whole) < ATOL

@@ -247,8 +247,8 @@ def test_a_pickle_with_more_than_weights_is_not_converted(tmp_path: Path) -> Non
     pytest.importorskip("torch")
     import pickle
 
-    from tools.safe_weights import convert_folder
+    from tools import safe_weights
 
     (tmp_path / "pytorch_model.bin").write_bytes(pickle.dumps(print))
     with pytest.raises(InvalidRequest, match="more than weights"):
-        convert_folder(tmp_path)
+        safe_weights.main([str(tmp_path)])

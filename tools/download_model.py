@@ -65,19 +65,15 @@ def wanted(files: Sequence[RemoteFile]) -> list[RemoteFile]:
 
 
 def convert(folder: Path, say: Say) -> None:
-    """Raises what safe_weights.convert raises, and says how to get torch where it is missing."""
+    """As safe_weights.convert_folder; also raises InvalidRequest, with the way to get it, where torch is missing."""
     try:
-        from tools.safe_weights import convert_folder  # noqa: PLC0415  # needs torch
+        from tools.safe_weights import convert_folder, report  # noqa: PLC0415  # needs torch
     except ImportError:
         raise InvalidRequest(
             "转换需要 torch：.venv/bin/uv pip install -r pyproject.toml --extra llm",
             "Converting needs torch: .venv/bin/uv pip install -r pyproject.toml --extra llm",
         ) from None
-    made = convert_folder(folder)
-    say(
-        f"已转换 {made} 个权重文件；.bin 文件可以删除" if made else "没有 .bin 权重",
-        f"{made} weight files converted; the .bin files may be deleted" if made else "No weights are .bin",
-    )
+    report(convert_folder(folder), say)
 
 
 if __name__ == "__main__":

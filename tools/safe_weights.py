@@ -1,14 +1,37 @@
-"""Pickled weights (`pytorch_model*.bin`) become safetensors, one file for one file. Imports torch."""
+"""Pickled weights (`pytorch_model*.bin`) become safetensors: `python -m tools.safe_weights DIR`.
 
+One file for one file; the pickles stay. They are read as weights only: no code in them is run. Imports torch.
+"""
+
+import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from service_kit.errors import InvalidRequest
+from service_kit.settings import load_settings
+from tools.console import Say, run_tool, speaker
 
 INDEX = "pytorch_model.bin.index.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.safe_weights", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="模型文件夹 / the model's folder")
+    report(convert_folder(parser.parse_args(argv).folder), speaker(load_settings()))
+    return 0
+
+
+def report(made: int, say: Say) -> None:
+    """Say how many files were converted."""
+    if made:
+        say(f"已转换 {made} 个权重文件；.bin 文件可以删除", f"{made} files converted; the .bin files may be deleted")
+    else:
+        say("没有 .bin 权重", "No weights are .bin")
 
 
 def convert_folder(folder: Path) -> int:
@@ -51,3 +74,7 @@ def _replace(path: Path, content: bytes) -> None:
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     part.replace(path)
+
+
+if __name__ == "__main__":
+    run_tool(main)

@@ -10,6 +10,8 @@ import torch
 
 BLOCK_ELEMENTS = 2**26
 """Most elements of one block of biases: 256 MiB while it is computed in fp32. Longer prompts take several blocks."""
+KEPT_ELEMENTS = 2**28
+"""Blocks are kept from layer to layer while all of them have at most so many elements: 512 MiB in half precision."""
 
 
 def slopes(heads: int) -> list[float]:
@@ -66,9 +68,10 @@ class Alibi:
             if not real.all():  # without padding one row of biases serves the whole batch
                 self._real = real
                 self._positions = (real.cumsum(1) - 1).float()
-        rows = BLOCK_ELEMENTS // (self._positions.shape[0] * heads * slots)
-        self._block = max(1, min(rows, queries))
-        self._only: torch.Tensor | None = None
+        row = self._positions.shape[0] * heads * slots
+        self._block = max(1, min(BLOCK_ELEMENTS // row, queries))
+        self._keeps = row * queries <= KEPT_ELEMENTS
+        self._kept: dict[int, torch.Tensor] = {}
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Which queries to take together, and the cached slots that they can see."""
@@ -78,11 +81,11 @@ class Alibi:
 
     def bias(self, queries: slice) -> torch.Tensor:
         """(batch or 1, heads, queries, slots that they can see), to be added to the scaled scores."""
-        if self._block < self._queries:
+        if not self._keeps:
             return self._make(queries)
-        if self._only is None:
-            self._only = self._make(queries)
-        return self._only
+        if queries.start not in self._kept:
+            self._kept[queries.start] = self._make(queries)
+        return self._kept[queries.start]
 
     def _make(self, queries: slice) -> torch.Tensor:
         first, end = self._past + queries.start, self._past + queries.stop
