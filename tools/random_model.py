@@ -3,6 +3,7 @@
 Imports torch, and bitsandbytes for 8bit and 4bit.
 """
 
+import importlib
 from functools import cache
 from typing import Any
 
@@ -34,30 +35,31 @@ def make_random_model(config: BaichuanConfig, precision: str, device: str, seed:
         return (torch.randn(shape, generator=generator) * STD).to(dtype)
 
     with torch.device("meta"):
-        model = BaichuanForCausalLM(config)
+        model: Any = BaichuanForCausalLM(config)
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
+            weight: Any = getattr(child, "weight", None)
+            if weight is None:
+                continue
             if precision in ("8bit", "4bit") and isinstance(child, nn.Linear) and not isinstance(child, NormHead):
-                setattr(module, name, _quantized(drawn(child.weight.shape), precision, device))
-            elif isinstance(getattr(child, "weight", None), nn.Parameter):
-                shape = child.weight.shape
-                # On a copy: the next layer of this shape begins from the same numbers.
-                weight = torch.ones(shape, dtype=dtype) if len(shape) == 1 else drawn(shape).clone()
-                child.weight = nn.Parameter(weight.to(device), requires_grad=False)
+                setattr(module, name, _quantized(drawn(weight.shape), precision, device))
+                continue
+            # A norm's are ones. A copy of the others: the next layer of this shape begins from the same numbers.
+            numbers = torch.ones(weight.shape, dtype=dtype) if weight.dim() == 1 else drawn(weight.shape).clone()
+            child.weight = nn.Parameter(numbers.to(device), requires_grad=False)
     model.lm_head.normalise()
     return model.eval()
 
 
 def _quantized(weight: torch.Tensor, precision: str, device: str) -> nn.Module:
     """As loading with YIJU_PRECISION quantizes it."""
-    from bitsandbytes.nn import Int8Params, Linear4bit, Linear8bitLt, Params4bit  # noqa: PLC0415
-
+    bnb: Any = importlib.import_module("bitsandbytes.nn")
     rows, columns = weight.shape
-    linear: Any
+    linear: nn.Module
     if precision == "8bit":
-        linear = Linear8bitLt(columns, rows, bias=False, has_fp16_weights=False, threshold=6.0, device="meta")
-        linear.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False).to(device)
+        linear = bnb.Linear8bitLt(columns, rows, bias=False, has_fp16_weights=False, threshold=6.0, device="meta")
+        linear.weight = bnb.Int8Params(weight, requires_grad=False, has_fp16_weights=False).to(device)
     else:
-        linear = Linear4bit(columns, rows, bias=False, compute_dtype=weight.dtype, quant_type="nf4", device="meta")
-        linear.weight = Params4bit(weight, requires_grad=False, quant_type="nf4").to(device)
-    return linear  # type: ignore[no-any-return]
+        linear = bnb.Linear4bit(columns, rows, bias=False, compute_dtype=weight.dtype, quant_type="nf4", device="meta")
+        linear.weight = bnb.Params4bit(weight, requires_grad=False, quant_type="nf4").to(device)
+    return linear
