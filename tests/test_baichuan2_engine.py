@@ -166,6 +166,43 @@ def test_biases_for_xformers_are_aligned_and_the_same() -> None:
     assert torch.equal(aligned_bias(seen, query, 13) == 0, seen.expand(2, 3, 4, 13))
 
 
+@pytest.mark.parametrize("kind", ["13b", "7b"])
+def test_xformers_is_given_what_sdpa_is_given(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel itself is played by torch here: what is tested is the way to it."""
+    ops = pytest.importorskip("xformers.ops")
+    from transformers import AutoModelForCausalLM, DynamicCache
+
+    from llm_server.model import xformers_attention
+
+    def kernel(query: Any, key: Any, value: Any, attn_bias: Any, scale: float) -> Any:
+        if isinstance(attn_bias, ops.LowerTriangularMask):
+            attn_bias = attn_bias.materialize((query.shape[1], key.shape[1]))
+        mixed = torch.nn.functional.scaled_dot_product_attention(
+            *(states.transpose(1, 2) for states in (query, key, value)), attn_mask=attn_bias, scale=scale
+        )
+        return mixed.transpose(1, 2)
+
+    monkeypatch.setattr(ops, "memory_efficient_attention", kernel)
+    xformers_attention.register()
+    folder = make_baichuan2(tmp_path, kind)
+    models: list[Any] = [
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation=name)
+        for name in ("sdpa", xformers_attention.NAME)
+    ]
+    assert models[1].config._attn_implementation == "xformers"
+    ids = torch.arange(100, 140).view(2, 20)
+    mask = torch.ones_like(ids)
+    mask[0, :5] = 0
+    logits = []
+    with torch.inference_mode():
+        for model in models:
+            cache = DynamicCache()
+            parts = [model(ids[:, :18], past_key_values=cache), model(ids[:, 18:], past_key_values=cache)]
+            padded = model(ids, attention_mask=mask).logits[mask.bool()]
+            logits.append(torch.cat([*(part.logits.flatten() for part in parts), padded.flatten()]))
+    assert float((logits[0] - logits[1]).abs().max()) < 5e-5
+
+
 def test_xformers_gives_the_same_logits_on_a_card(tmp_path: Path) -> None:
     pytest.importorskip("xformers")
     if not torch.cuda.is_available():

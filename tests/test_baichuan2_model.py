@@ -1,7 +1,6 @@
 """Baichuan2's model against the slow reference, on random weights: whole, cached, cut, padded, long, half precision."""
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ from typing import Any
 import pytest
 
 from tests import baichuan2_reference as reference
-from tests.baichuan2_fixtures import VOCABULARY, WINDOW, make_baichuan2
+from tests.baichuan2_fixtures import WINDOW, make_baichuan2
 
 pytestmark = pytest.mark.slow
 
 torch = pytest.importorskip("torch")
 
-ATOL = 5e-5
-KINDS = ("13b", "7b")
+from tests.baichuan2_models import ATOL, KINDS, difference, expected, load, some_ids  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -33,29 +31,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=KINDS)
 def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
     return folders[request.param]
-
-
-def load(folder: Path, **options: Any) -> Any:
-    from transformers import AutoModelForCausalLM
-
-    import llm_server.baichuan2  # noqa: F401
-
-    return AutoModelForCausalLM.from_pretrained(folder, **{"dtype": torch.float32, **options})
-
-
-def some_ids(length: int, seed: int = 1) -> Any:
-    return torch.randint(3, VOCABULARY, (1, length), generator=torch.Generator().manual_seed(seed))
-
-
-def expected(folder: Path, ids: Any) -> Any:
-    config = json.loads((folder / "config.json").read_text())
-    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
-    found = reference.logits(config, {name: weight.numpy() for name, weight in weights.items()}, ids[0].tolist())
-    return torch.tensor(found, dtype=torch.float32)
-
-
-def difference(a: Any, b: Any) -> float:
-    return float((a - b).abs().max())
 
 
 def test_an_original_folder_loads_with_our_classes_and_asks_for_no_trust(folder: Path) -> None:
@@ -187,6 +162,18 @@ def test_the_other_caches_of_transformers_work(folder: Path) -> None:
     assert difference(torch.cat([first, *rest], dim=1), model(ids).logits) < ATOL
 
 
+def test_generate_with_a_static_cache_is_generate(folder: Path) -> None:
+    model = load(folder)
+    ids, mask = padded([some_ids(9)[0], some_ids(5)[0]], "left")
+    options: dict[str, Any] = {"do_sample": False, "max_new_tokens": 8, "repetition_penalty": 1.0}
+    made = [
+        model.generate(ids, attention_mask=mask, **options, **cache)
+        for cache in ({}, {"cache_implementation": "static"}, {"use_cache": False})
+    ]
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[0], made[2])
+
+
 def test_beyond_the_window_the_model_goes_on(folder: Path) -> None:
     ids = some_ids(WINDOW + 20)
     assert difference(load(folder)(ids).logits[0, -3:], expected(folder, ids)[-3:]) < ATOL
@@ -238,58 +225,3 @@ def test_biases_near_a_far_query_are_exact_in_half_precision() -> None:
     near = alibi.bias(slice(0, 1))[0, :, 0, -8:].float()
     exact = torch.tensor(slopes(40))[:, None] * torch.arange(-7, 1)
     assert difference(near, exact) < 0.02
-
-
-def test_the_head_is_normalised_once_and_again_changes_no_bit(folder: Path, tmp_path: Path) -> None:
-    for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        model = load(folder, dtype=dtype)
-        head = model.lm_head
-        assert difference(head.weight.float().norm(dim=1), torch.ones(VOCABULARY)) < 0.01
-        before = head.weight.clone()
-        head.normalise()
-        model.save_pretrained(tmp_path / str(dtype))
-        assert torch.equal(before, head.weight)
-        assert torch.equal(before, load(tmp_path / str(dtype), dtype=dtype).lm_head.weight)
-
-
-def test_weights_that_come_another_way_are_normalised_too(folder: Path) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    import llm_server.baichuan2  # noqa: F401
-
-    ids = some_ids(10)
-    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
-    fresh: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).eval()
-    fresh.lm_head.normalise()
-    fresh.load_state_dict(weights)
-    assert difference(fresh(ids).logits[0], expected(folder, ids)) < ATOL
-
-
-def test_shards_and_safetensors_give_the_same_weights(tmp_path: Path) -> None:
-    one = load(make_baichuan2(tmp_path / "bin", "13b"))
-    other = load(make_baichuan2(tmp_path / "safe", "13b", as_bin=False))
-    one.save_pretrained(tmp_path / "shards", max_shard_size="100KB")
-    assert len(list((tmp_path / "shards").glob("*.safetensors"))) > 1
-    ids = some_ids(10)
-    for model in (other, load(tmp_path / "shards")):
-        assert torch.equal(model(ids).logits, one(ids).logits)
-
-
-def test_a_pickle_that_is_more_than_weights_is_refused(folder: Path, tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return (Path.touch, (tmp_path / "ran",))
-
-    make_baichuan2(tmp_path / "evil", "13b")
-    torch.save({"lm_head.weight": Evil()}, tmp_path / "evil" / "pytorch_model.bin")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        load(tmp_path / "evil")
-    assert not (tmp_path / "ran").exists()
-
-
-def test_a_saved_model_is_still_of_its_kind(folder: Path, tmp_path: Path) -> None:
-    model, ids = load(folder), some_ids(10)
-    model.save_pretrained(tmp_path)
-    again = load(tmp_path)
-    assert again.config.uses_alibi == model.config.uses_alibi
-    assert difference(again(ids).logits, model(ids).logits) < ATOL

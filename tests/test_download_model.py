@@ -107,7 +107,8 @@ def git_hash(content: bytes) -> str:
 
 
 @pytest.fixture
-def hub() -> Iterator[FakeHub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setattr(downloading, "BACKOFF_S", 0.0)
     hub = FakeHub()
     yield hub
     hub.server.shutdown()

@@ -59,6 +59,15 @@ def test_a_model_with_fewer_key_heads_keeps_a_smaller_cache() -> None:
     assert plan_memory(small, "fp32", torch.float32, 100, on_cuda=False).kv_per_token == 2 * 3 * 2 * 16 * 4
 
 
+def test_a_model_whose_cache_nobody_can_reckon_is_not_refused_for_it() -> None:
+    from transformers import MambaConfig
+
+    from llm_server.model.memory_plan import plan_memory
+
+    mamba = MambaConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2)
+    assert plan_memory(mamba, "fp32", torch.float32, 100, on_cuda=False).kv_per_token == 0
+
+
 @pytest.mark.parametrize(
     ("free", "way"),
     [(24, "YIJU_PRECISION=8bit (18.3 GiB)"), (16, "YIJU_PRECISION=4bit (12.6 GiB)"), (8, "a card with 12.6 GiB free")],

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ TIMEOUT_S = (10, 60)
 """To connect, and between two pieces of an answer."""
 ATTEMPTS = 5
 """How often one file's connection may break with nothing new having come."""
+BACKOFF_S = 1.0
+"""The wait after the first break with nothing new; it doubles with each further one."""
 DISK_RESERVE = 256 * 1024 * 1024
 """Bytes that stay free."""
 
@@ -108,9 +111,11 @@ def hash_of(path: Path, file: RemoteFile) -> str:
     digest = hashlib.sha256() if file.hash_kind == "sha256" else hashlib.sha1(usedforsecurity=False)
     if file.hash_kind == "git":
         digest.update(b"blob %d\0" % path.stat().st_size)
-    with path.open("rb") as stream:
+    options: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False, "disable": None}
+    with path.open("rb") as stream, tqdm(total=path.stat().st_size, desc=f"✓ {file.path}", **options) as bar:
         while piece := stream.read(CHUNK):
             digest.update(piece)
+            bar.update(len(piece))
     return digest.hexdigest()
 
 
@@ -139,10 +144,12 @@ def _receive(session: requests.Session, file: RemoteFile, part: Path, bar: "tqdm
             failures = 0 if came else failures + 1
             if failures >= ATTEMPTS:
                 raise _offline(file.url, error) from None
+            if failures:
+                time.sleep(BACKOFF_S * 2 ** (failures - 1))
             continue
         if part.stat().st_size != file.size:
             # The server ended early without an error, or sends another file than it lists.
-            failures = failures + 1
+            failures += 1
             if failures >= ATTEMPTS or part.stat().st_size > file.size:
                 size = part.stat().st_size
                 part.unlink()

@@ -30,6 +30,14 @@ def _slopes_on(heads: int, device: torch.device) -> torch.Tensor:
     return torch.tensor(slopes(heads), dtype=torch.float32, device=device).view(1, heads, 1, 1)
 
 
+def _real_slots(attention_mask: torch.Tensor) -> torch.Tensor:
+    """(batch, slots), without the order of time, which the newest token does not feel."""
+    if attention_mask.dim() == 2:
+        return attention_mask.bool()
+    newest = attention_mask[:, 0, -1]
+    return newest if newest.dtype == torch.bool else newest == 0
+
+
 class Alibi:
     """The biases of one forward pass, which all layers share.
 
@@ -50,7 +58,8 @@ class Alibi:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        """`queries` new tokens after `past` cached slots; `attention_mask` (batch, past + queries), 0 for padding.
+        """`queries` new tokens after `past` cached slots; `attention_mask` (batch, past + queries), 0 for padding, or
+        the 4-dimensional one that transformers makes of it.
 
         Raises:
             ValueError: the mask has another shape.
@@ -62,9 +71,9 @@ class Alibi:
         self._real: torch.Tensor | None = None
         self._positions = torch.arange(slots, dtype=torch.float32, device=device).unsqueeze(0)
         if attention_mask is not None:
-            if attention_mask.dim() != 2 or attention_mask.shape[1] < slots:
+            if attention_mask.dim() not in (2, 4) or attention_mask.shape[-1] < slots:
                 raise ValueError(f"attention_mask is {tuple(attention_mask.shape)}, not (batch, {slots})")
-            real = attention_mask[:, :slots].to(device).bool()
+            real = _real_slots(attention_mask)[:, :slots].to(device)
             if not real.all():  # without padding one row of biases serves the whole batch
                 self._real = real
                 self._positions = (real.cumsum(1) - 1).float()
@@ -92,7 +101,7 @@ class Alibi:
         distance = self._positions[:, None, :end] - self._positions[:, first:end, None]
         lowest = torch.finfo(self._dtype).min
         bias = (self._slopes * distance[:, None]).clamp_(min=lowest).to(self._dtype)
-        # The lowest number and not -inf: a row of padding, which sees nothing, must not become NaN.
+        # The lowest number and not -inf: a row of padding, which sees nothing, must not become NaN in any kernel.
         if end - first > 1:
             slot = torch.arange(end, device=self._device)
             bias.masked_fill_(slot[None, :] > slot[first:, None], lowest)

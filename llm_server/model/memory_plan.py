@@ -60,17 +60,23 @@ def plan_memory(config: Any, precision: str, dtype: torch.dtype, tokens: int, *,
     quantizable = sum(linear.weight.numel() for linear in linears)
     others = sum(parameter.numel() for parameter in model.parameters()) - quantizable
     each = {"8bit": 1.0, "4bit": BYTES_4BIT}.get(precision, float(dtype.itemsize))
-    text = config.get_text_config()
-    heads = text.num_attention_heads
-    key_heads = getattr(text, "num_key_value_heads", None) or heads
-    head_dim = getattr(text, "head_dim", None) or text.hidden_size // heads
     return MemoryPlan(
         precision=precision,
         weights=round(quantizable * each) + others * dtype.itemsize,
-        kv_per_token=2 * text.num_hidden_layers * key_heads * head_dim * dtype.itemsize,
+        kv_per_token=_kept_per_token(config.get_text_config()) * dtype.itemsize,
         tokens=tokens,
         workspace=CUDA_WORKSPACE if on_cuda else 0,
     )
+
+
+def _kept_per_token(config: Any) -> int:
+    """Numbers in the KV cache per token; 0 for a model without one, or with one whose size its config does not say."""
+    layers, heads = (getattr(config, name, None) for name in ("num_hidden_layers", "num_attention_heads"))
+    key_heads = getattr(config, "num_key_value_heads", None) or heads
+    if not (isinstance(layers, int) and isinstance(heads, int) and isinstance(key_heads, int)):
+        return 0
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return 2 * layers * key_heads * int(head_dim)
 
 
 def free_memory(device: str) -> int | None:
@@ -94,7 +100,7 @@ def require_memory(config: Any, plan: MemoryPlan, device: str, free: int) -> Non
     if fits:
         way = (
             f"YIJU_PRECISION={fits.precision}（{fits.needed / GIB:.1f} GiB）",
-            (f"YIJU_PRECISION={fits.precision} ({fits.needed / GIB:.1f} GiB)"),
+            f"YIJU_PRECISION={fits.precision} ({fits.needed / GIB:.1f} GiB)",
         )
     else:
         least = f"{min(other.needed for other in others) / GIB:.1f} GiB"
