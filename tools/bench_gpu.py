@@ -92,13 +92,14 @@ def measure(precision: str, device: str, args: argparse.Namespace) -> dict[str, 
 
     model = make_random_model(REDUCED if args.reduced else FULL, precision, device)
     loaded = torch.cuda.memory_allocated() if device == "cuda" else sum(p.nbytes for p in model.parameters())
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
     runs = best_of(model, CLIENTS, args.prompt_tokens, args.new_tokens, args.rounds)
     del model
     peak = None
     if device == "cuda":
         peak = round(torch.cuda.max_memory_allocated() / 2**30, 2)
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
     return {
         "precision": precision,
         "loaded_gib": round(loaded / 2**30, 3),

@@ -75,8 +75,8 @@ def fit(tokenizer: PlainEncoder, turns: Turns, most: int) -> list[int]:
     ids = system + [token for part in kept for token in _joined(part)] + opening
     if len(ids) > most:
         raise ContextTooLong(
-            f"系统提示有 {len(ids)} 个词元，提示最多 {most} 个词元",
-            f"The system text has {len(ids)} tokens; a prompt has room for {most}",
+            f"系统文本与角色标记已有 {len(ids)} 个词元，提示最多 {most} 个词元",
+            f"System text and roles alone have {len(ids)} tokens; a prompt has room for {most}",
             details={"prompt_tokens": len(ids), "max_prompt_tokens": most},
         )
     return ids
