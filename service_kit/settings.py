@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     model_langs: str | None = None
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda|cuda:\d+|mps)$")
     precision: Literal["auto", "fp32", "fp16", "bf16", "8bit", "4bit"] = "auto"
+    attention: Literal["sdpa", "xformers"] = "sdpa"
     openai_url: str | None = None
     openai_key: SecretStr | None = None
     max_tokens: int = Field(2048, ge=1, le=131_072)

@@ -13,7 +13,7 @@ from llm_server.faults import generation_failed
 from llm_server.model.answer import Answer
 from llm_server.model.backend import generate_with_transformers, load_with_transformers
 from llm_server.model.loaded import LoadedModel
-from llm_server.model.prompts import encode, fit
+from llm_server.model.prompts import encode, fit_to
 from llm_server.model.sampling import Choice, resolve
 from service_kit.errors import ModelUnavailable, Overloaded
 from service_kit.generation import Generation
@@ -62,9 +62,7 @@ class SerialEngine:
         with self._changed:
             self._refuse_if_full()  # before the work of encoding, too
         choice = resolve(request.sampling, loaded.defaults, self._settings.max_tokens)
-        ids, max_tokens = fit(
-            lambda part: encode(loaded.tokenizer, part), request.prompt, choice.max_tokens, loaded.max_model_len
-        )
+        ids, max_tokens = fit_to(loaded, request.prompt, choice.max_tokens)
         generation = Generation(request.deadline, request.is_gone)
         generation.model = loaded.name
         job = _Job(ids, replace(choice, max_tokens=max_tokens), generation, request_id.get())

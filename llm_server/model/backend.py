@@ -21,6 +21,8 @@ def load_with_transformers(settings: Settings) -> LoadedModel:
         _require(package, "llm")
     if settings.precision in ("8bit", "4bit"):
         _require("bitsandbytes", "gpu")
+    if settings.attention == "xformers":
+        _require("xformers", "gpu")
     from llm_server.model.loading import load_model  # noqa: PLC0415
 
     return load_model(settings)

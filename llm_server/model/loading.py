@@ -8,11 +8,21 @@ import time
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GenerationConfig, GgufConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GenerationConfig,
+    GgufConfig,
+)
 from transformers.utils import logging as transformers_logging
 
+import llm_server.baichuan2  # noqa: F401  # makes its checkpoints known to transformers
 from llm_server.faults import first_line
+from llm_server.model import xformers_attention
 from llm_server.model.loaded import Defaults, LoadedModel
+from llm_server.model.memory_plan import GIB, free_memory, plan_memory, require_memory
 from llm_server.model.source import ModelSource, find_model
 from service_kit.errors import ModelUnavailable
 from service_kit.logs import event
@@ -20,17 +30,22 @@ from service_kit.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+PLANNED_TOKENS = 4096
+"""The KV cache that memory must suffice for; a model with a longer window may hold more when there is room."""
+
 
 def load_model(settings: Settings) -> LoadedModel:
     """Load `settings.model`; takes seconds to minutes.
 
     Raises:
-        ModelUnavailable: the files can not be loaded; the message says why.
+        ModelUnavailable: the files can not be loaded, or memory does not suffice; the message says why.
     """
     source = find_model(settings.model or "")
     began = time.monotonic()
     try:
         loaded = _load(source, settings)
+    except ModelUnavailable:
+        raise
     except Exception as error:  # whatever a model's files make transformers raise
         logger.exception("can not load %s", settings.model)
         reason = first_line(error)
@@ -50,7 +65,16 @@ def _load(source: ModelSource, settings: Settings) -> LoadedModel:
     files = {"gguf_file": source.gguf_file} if source.gguf_file else {}
     if quantization := _quantization(source, settings.precision, dtype):
         options["quantization_config"] = quantization
+    if settings.attention == "xformers":
+        if not device.startswith("cuda"):
+            raise ValueError(f"YIJU_ATTENTION=xformers needs an NVIDIA card, not {device}")
+        xformers_attention.register()
+        options["attn_implementation"] = xformers_attention.NAME
     tokenizer = AutoTokenizer.from_pretrained(source.location, **files)
+    if hasattr(tokenizer, "shows_reserved"):
+        tokenizer.shows_reserved = False
+    if not source.gguf_file:
+        _check_memory(AutoConfig.from_pretrained(source.location), tokenizer, settings.precision, dtype, device)
     model = AutoModelForCausalLM.from_pretrained(source.location, **files, **options)
     model.eval()
     own = model.generation_config
@@ -68,6 +92,20 @@ def _load(source: ModelSource, settings: Settings) -> LoadedModel:
     # A tokenizer that comes with truncation or padding set changes itself at its first use: not while others use it.
     tokenizer("x")
     return loaded
+
+
+def _check_memory(config: Any, tokenizer: Any, precision: str, dtype: torch.dtype, device: str) -> None:
+    if getattr(config, "quantization_config", None):
+        return  # quantized by whoever published it: its layers are not ours to count
+    tokens = min(_max_model_len(config, tokenizer) or PLANNED_TOKENS, PLANNED_TOKENS)
+    name = str(dtype).removeprefix("torch.") if precision == "auto" else precision
+    plan = plan_memory(config, name, dtype, tokens, on_cuda=device.startswith("cuda"))
+    free = free_memory(device)
+    if free is None:
+        event(logger, "memory plan", device=device, **plan.figures())
+        return
+    event(logger, "memory plan", device=device, free_gib=round(free / GIB, 2), **plan.figures())
+    require_memory(config, plan, device, free)
 
 
 def pick_device(setting: str) -> str:
@@ -100,7 +138,7 @@ def _quantization(source: ModelSource, precision: str, dtype: torch.dtype) -> An
 
 def _max_model_len(config: Any, tokenizer: Any) -> int | None:
     text_config = config.get_text_config()
-    for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
+    for name in ("max_position_embeddings", "model_max_length", "max_seq_len", "seq_length"):
         length = getattr(text_config, name, None)
         if isinstance(length, int) and length > 0:
             return length

@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 from jinja2.exceptions import TemplateError
 
 from llm_server.engines.engine import Prompt
+from llm_server.model.loaded import LoadedModel
 from service_kit.errors import ContextTooLong, InvalidRequest
 from service_kit.generation import Message
 
 ANSWER_SHARE = 4
 """Older rounds are left out until an answer has max_tokens, or a quarter of the window, whichever is less."""
+
+PROMPT_SHARE = 4
+"""By a model's own rule an answer may ask for all but a quarter of the window."""
 
 
 class FittedPrompt(NamedTuple):
@@ -32,12 +36,27 @@ def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
     if not tokenizer.chat_template:
         return _ids(tokenizer, "\n".join(message.content for message in prompt), special=True)
     try:
-        text = _fill_template(tokenizer, prompt)
+        return _in_template(prompt, lambda messages: _templated(tokenizer, messages))
     except TemplateError as error:
-        raise InvalidRequest(
-            f"模型的对话模板不接受这些消息：{error}", f"The model's chat template refuses these messages: {error}"
-        ) from None
-    return _ids(tokenizer, text, special=False)  # the template writes them itself
+        raise _refused(error) from None
+
+
+def fit_to(loaded: LoadedModel, prompt: Prompt, max_tokens: int) -> FittedPrompt:
+    """As `fit`, or by the model's own rule where its tokenizer has one (`fit_chat`: Baichuan2).
+
+    Raises:
+        ContextTooLong, InvalidRequest: as `fit` and `encode`.
+    """
+    tokenizer, window = loaded.tokenizer, loaded.max_model_len
+    own_rule = getattr(tokenizer, "fit_chat", None)
+    if own_rule is None or window is None or isinstance(prompt, str):
+        return fit(lambda part: encode(tokenizer, part), prompt, max_tokens, window)
+    max_tokens = min(max_tokens, window - window // PROMPT_SHARE)
+    try:
+        ids = _in_template(prompt, lambda messages: own_rule(_turns(messages), window - max_tokens))
+    except TemplateError as error:
+        raise _refused(error) from None
+    return FittedPrompt(ids, max_tokens)
 
 
 def fit(
@@ -90,22 +109,33 @@ def _newest_that_fit(
     return ids
 
 
-def _fill_template(tokenizer: Any, messages: tuple[Message, ...]) -> str:
+def _in_template(messages: tuple[Message, ...], fill: Callable[[tuple[Message, ...]], list[int]]) -> list[int]:
     try:
-        return _apply(tokenizer, messages)
+        return fill(messages)
     except TemplateError:
         # Some templates (Gemma's) know no system role: its text then leads the first question.
         merged = _system_into_first_user(messages)
         if merged == messages:
             raise
-        return _apply(tokenizer, merged)
+        return fill(merged)
 
 
-def _apply(tokenizer: Any, messages: tuple[Message, ...]) -> str:
-    text: str = tokenizer.apply_chat_template(
-        [asdict(message) for message in messages], tokenize=False, add_generation_prompt=True
+def _templated(tokenizer: Any, messages: tuple[Message, ...]) -> list[int]:
+    if own_way := getattr(tokenizer, "chat_ids", None):  # Baichuan2: no content can forge a turn
+        ids: list[int] = own_way(_turns(messages))
+        return ids
+    text = tokenizer.apply_chat_template(_turns(messages), tokenize=False, add_generation_prompt=True)
+    return _ids(tokenizer, text, special=False)  # the template writes them itself
+
+
+def _turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:
+    return [asdict(message) for message in messages]
+
+
+def _refused(error: TemplateError) -> InvalidRequest:
+    return InvalidRequest(
+        f"模型的对话模板不接受这些消息：{error}", f"The model's chat template refuses these messages: {error}"
     )
-    return text
 
 
 def _system_into_first_user(messages: tuple[Message, ...]) -> tuple[Message, ...]:
@@ -117,5 +147,8 @@ def _system_into_first_user(messages: tuple[Message, ...]) -> tuple[Message, ...
 
 
 def _ids(tokenizer: Any, text: str, *, special: bool) -> list[int]:
+    if encode_plain := getattr(tokenizer, "encode_plain", None):
+        plain: list[int] = encode_plain(text)
+        return plain
     ids: list[int] = tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"]
     return ids
