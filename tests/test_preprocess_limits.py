@@ -52,7 +52,7 @@ def test_a_file_over_its_memory_ends_alone(tmp_path: Path) -> None:
     source.mkdir()
     (source / "big.txt").write_text("同一行字。" * 4_000_000, "utf-8")
     (source / "small.txt").write_text("某办法\n第一条　甲。\n", "utf-8")
-    report = preprocess(source, tmp_path / "out", Options(megabytes=500))
+    report = preprocess(source, tmp_path / "out", Options(megabytes=200))
     ends = {entry.file: entry.fault and entry.fault.name for entry in report.entries}
     assert ends == {"big.txt": "OutOfMemory", "small.txt": None}
 

@@ -189,6 +189,21 @@ def test_the_command(
     assert "关于印发《" in page
 
 
+@pytest.mark.slow
+def test_lengths_are_counted_by_a_models_tokenizer(folder: Path, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    letters = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    letters.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    model = str(tmp_path / "model")
+    PreTrainedTokenizerFast(tokenizer_object=letters, unk_token="[UNK]").save_pretrained(model)
+    entries = {entry.file: entry for entry in run(folder, Options(tokenizer=model)).entries}
+    folder_of_a = folder.parent / "out" / "a.txt"
+    contents_of_a = [parse(path.read_bytes()).content for path in sorted(folder_of_a.iterdir())]
+    assert entries["a.txt"].tokens == tuple(map(len, contents_of_a))
+
+
 def test_wrong_limits_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["preprocess", str(folder), str(folder.parent / "o"), "--target", "2000"])
     with pytest.raises(InvalidRequest, match="--target"):

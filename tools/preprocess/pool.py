@@ -35,7 +35,7 @@ class Options:
     tokenizer: str | None = None
     seconds: float = 120.0
     megabytes: int = 2048
-    """Address space of the process that reads a file."""
+    """Address space that reading one file may take."""
     largest_megabytes: int = 200
     """Size of an input file."""
 
@@ -160,7 +160,8 @@ class _Worker:
 def _serve(pipe: Connection, options: Options) -> None:
     """The worker's life: a task in, a Done out, until the pipe ends."""
     count = counter(options.tokenizer)
-    limit = options.megabytes * 1024**2
+    # Beyond what it has by now: with a tokenizer, torch alone takes gigabytes of address space.
+    limit = psutil.Process().memory_info().vms + options.megabytes * 1024**2
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
