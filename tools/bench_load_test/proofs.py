@@ -44,9 +44,9 @@ class Proof:
 
 
 def prove_percentiles(settings: Settings, count: int = 3000, rate: float = 50.0) -> Proof:
-    """Known service times, log-normal around 100 ms, against what is measured of them."""
+    """Known service times, log-normal around 200 ms, against what is measured of them."""
     dice = random.Random(1)  # noqa: S311
-    delays = [0.1 * math.exp(0.4 * dice.gauss(0, 1)) for _ in range(count)]
+    delays = [0.2 * math.exp(0.4 * dice.gauss(0, 1)) for _ in range(count)]
     with serving(Delays(delays)) as url:
         found = _measure(settings, url, Open("constant", rate, arrivals.constant(rate, count / rate), 500))
     assert found.latency

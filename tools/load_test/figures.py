@@ -110,7 +110,7 @@ def figures(run: Run, objectives: Objectives | None = None) -> Figures:
         canaries_seen=sum(sample.canary_seen for sample in run.samples),
         client_cpu=run.strain.cpu,
         client_lag_s=run.strain.lag_s,
-        client_is_bottleneck=run.strain.is_bottleneck(latency.p50 if latency else 0.0),
+        client_is_bottleneck=run.strain.is_bottleneck(latency.p99 if latency else 0.0),
     )
 
 

@@ -28,7 +28,7 @@ class Rounds:
 
     @property
     def label(self) -> str:
-        return f"{self.threads} threads"
+        return f"threads {self.threads}"
 
     @property
     def expected(self) -> int:
@@ -56,7 +56,7 @@ class Steady:
 
     @property
     def label(self) -> str:
-        return f"{self.threads} threads"
+        return f"threads {self.threads}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Open:
 
     @property
     def label(self) -> str:
-        return f"{self.rate:g}/s {self.arrival}"
+        return f"{self.arrival} {self.rate:g}/s"
 
     @property
     def expected(self) -> int:
@@ -104,7 +104,7 @@ class Conversations:
 
     @property
     def label(self) -> str:
-        return f"{self.sessions} sessions x {self.turns} turns"
+        return f"sessions {self.sessions} x turns {self.turns}"
 
     @property
     def expected(self) -> int:

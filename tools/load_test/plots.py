@@ -65,7 +65,12 @@ def _over_time(axes: Axes, runs: Runs) -> None:
             ".", markersize=3, alpha=0.6, label=run.load.label, rasterized=len(answers) > RASTER_FROM,
         )  # fmt: skip
     _label(axes, "s", "s", runs)
-    axes.set_ylim(bottom=0)
+    if len(runs) > 1:
+        # The times of one user and of thirty side by side.
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axes.set_ylim(bottom=0)
 
 
 def _distribution(axes: Axes, runs: Runs) -> None:

@@ -10,9 +10,11 @@ PULSE_S = 0.02
 CPU_LIMIT = 0.85
 """Share of one core; above it requests wait for the client."""
 LAG_SHARE = 0.1
-"""Lag of the client's loop that is too much, as a share of the median latency."""
+"""Lag of the client's loop that is too much, as a share of the latency at the same percentile."""
 LAG_FLOOR_S = 0.005
 """Lag that any machine shows now and then."""
+SHORTEST_S = 1.0
+"""In less time nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +23,12 @@ class Strain:
 
     cpu: float = 0.0
     lag_s: float = 0.0
+    watched_s: float = 0.0
 
-    def is_bottleneck(self, median_latency_s: float) -> bool:
+    def is_bottleneck(self, latency_p99_s: float) -> bool:
         """Whether the figures say more about the client than about the service."""
-        return self.cpu > CPU_LIMIT or self.lag_s > max(LAG_FLOOR_S, LAG_SHARE * median_latency_s)
+        too_late = self.lag_s > max(LAG_FLOOR_S, LAG_SHARE * latency_p99_s)
+        return self.watched_s >= SHORTEST_S and (self.cpu > CPU_LIMIT or too_late)
 
 
 class StrainGauge:
@@ -48,7 +52,7 @@ class StrainGauge:
         """The strain until now."""
         wall, cpu = time.perf_counter() - self._began[0], time.process_time() - self._began[1]
         lags = sorted(self._lags)
-        return Strain(cpu / wall, lags[int(0.99 * len(lags))] if lags else 0.0)
+        return Strain(cpu / wall, lags[int(0.99 * len(lags))] if lags else 0.0, wall)
 
     async def _pulse(self) -> None:
         while True:

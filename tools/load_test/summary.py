@@ -29,8 +29,9 @@ def comparison(runs: Sequence[tuple[Run, Figures]], lang: Lang) -> list[str]:
         return Words(zh, en).to(lang)
 
     first = next((figures.latency.mean for _, figures in runs if figures.latency), None)
-    ratio = f"/ {runs[0][0].load.concurrency or runs[0][0].load.label}"
-    head = (pick("负载", "load"), pick("平均耗时", "average"), ratio, "p50", "p95", "p99", pick("回答/秒", "answers/s"))
+    base = runs[0][0].load.concurrency or runs[0][0].load.label
+    ratio = pick(f"对 {base} 的倍数", f"ratio to {base}")
+    head = (pick("并发", "load"), pick("平均耗时", "average"), ratio, "p50", "p95", "p99", pick("回答/秒", "answers/s"))
     rows: list[tuple[str, ...]] = [(*head, pick("失败", "failed"))]
     for run, figures in runs:
         latency = figures.latency
@@ -119,7 +120,7 @@ def _warnings(run: Run, figures: Figures, pick: Pick) -> Iterator[str]:
     if figures.client_is_bottleneck:
         cpu, lag = f"{figures.client_cpu:.0%}", f"{1000 * figures.client_lag_s:.1f}ms"
         yield pick(
-            f"警告：压测客户端自己是瓶颈（占一个核的 {cpu}，事件循环迟到 p99 {lag}），耗时偏大",
-            f"Warning: the load test itself is the bottleneck ({cpu} of a core, its loop late by {lag} at p99): "
+            f"警告：压测客户端自己是瓶颈（用了一个核的 {cpu}，事件循环 p99 迟到 {lag}），服务其实比以上耗时快",
+            f"Warning: the load test itself is the bottleneck ({cpu} of a core, its loop {lag} late at p99): "
             "the service is faster than these times",
         )
