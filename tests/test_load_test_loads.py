@@ -1,5 +1,6 @@
 """When the load test asks what: rounds, steady users, arrivals that wait for nobody, conversations."""
 
+import itertools
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,7 +52,11 @@ class Service:
 
 
 def run_on(
-    service: Service, load: Load, settings: Settings, name: Name = "llm", questions: tuple[str, ...] = ("一", "二", "三")
+    service: Service,
+    load: Load,
+    settings: Settings,
+    name: Name = "llm",
+    questions: tuple[str, ...] = ("一", "二", "三"),
 ) -> Run:
     with served(service.app()) as url:
         return run_load(load, Target(name, url), questions, settings, timeout_s=20)
@@ -142,7 +147,7 @@ def test_poisson_arrivals_are_random_but_the_same_for_a_seed() -> None:
     assert times == poisson(100, 100, seed=1) != poisson(100, 100, seed=2)
     assert list(times) == sorted(times)
     assert len(times) == pytest.approx(10_000, rel=0.05)
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     mean = sum(gaps) / len(gaps)
     variance = sum((gap - mean) ** 2 for gap in gaps) / len(gaps)
     assert variance**0.5 == pytest.approx(mean, rel=0.05), "of exponential gaps, mean and deviation are equal"
