@@ -38,9 +38,8 @@ def test_the_open_loop_sees_a_queue_that_the_closed_loop_hides(settings: Setting
 
 def test_the_capacity_is_measured_and_the_client_says_that_it_is_the_bottleneck(settings: Settings) -> None:
     proof = prove_capacity(settings, duration_s=1.1, repeats=1)
-    (row,) = proof.rows
-    assert row[2] > 0
-    assert proof.notes["open loop at 2000/s: dropped"] >= 0
+    assert all(measured > 0 for _, _, measured, _ in proof.rows)
+    assert proof.notes["closed loop: warned"] in (0, 1)
 
 
 def test_comparing_finds_a_slower_queue_more_often_than_a_difference_that_is_none() -> None:
@@ -50,6 +49,7 @@ def test_comparing_finds_a_slower_queue_more_often_than_a_difference_that_is_non
 
 def test_the_command_writes_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench_load_test.__main__.prove_comparison", lambda: prove_comparison(pairs=2))
+    monkeypatch.setattr("os.nice", lambda priority: None)  # this process has more tests to run
     path = tmp_path / "bench.json"
     main(["--only", "comparison", "--json", str(path)])
     assert json.loads(path.read_text("utf-8"))["proofs"][0]["name"] == "comparison"
