@@ -49,7 +49,6 @@ def test_comparing_finds_a_slower_queue_more_often_than_a_difference_that_is_non
 
 def test_the_command_writes_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.bench_load_test.__main__.prove_comparison", lambda: prove_comparison(pairs=2))
-    monkeypatch.setattr("os.nice", lambda priority: None)  # this process has more tests to run
     path = tmp_path / "bench.json"
     main(["--only", "comparison", "--json", str(path)])
     assert json.loads(path.read_text("utf-8"))["proofs"][0]["name"] == "comparison"

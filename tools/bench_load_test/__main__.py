@@ -1,5 +1,6 @@
-"""`python -m tools.bench_load_test [--json FILE]`: about five minutes, on a machine with little else to do.
+"""`python -m tools.bench_load_test [--json FILE]`: about five minutes.
 
+Other programs on the machine make queues longer; beside them run it as `chrt -f 10 python -m tools.bench_load_test`.
 Exit code 0 when all proofs hold.
 """
 
@@ -7,16 +8,12 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from service_kit.settings import load_settings
 from tools.bench_load_test.proofs import Proof, prove_capacity, prove_comparison, prove_percentiles, prove_queueing
 from tools.console import run_tool
-
-
-PRIORITY = -15
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,9 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=proofs, action="append", help="只做这一项 / this one only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="把结果写入 FILE / write the figures to FILE")
     args = parser.parse_args(argv)
-    with suppress(PermissionError):
-        # Not to measure the machine's other programs; the servers inherit it. Root only.
-        os.nice(PRIORITY)
     found = []
     for name in args.only or proofs:
         proof = proofs[name]()

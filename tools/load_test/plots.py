@@ -7,15 +7,16 @@ from pathlib import Path
 
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from service_kit.words import Words
 from tools.load_test.figures import OTHER, Figures
 from tools.load_test.run import Run
 
 OTHER_COLOUR = "#cbd5e1"
-RASTER_FROM = 3000
+MANY = 3000
 WIDTH_IN, HEIGHT_IN = 7.2, 3.4
 STYLE = Path(__file__).with_name("plots.mplstyle")
 
@@ -56,19 +57,18 @@ def _plot(title: Words, draw: Callable[[Axes, Runs], None], runs: Runs) -> Plot:
 
 
 def _over_time(axes: Axes, runs: Runs) -> None:
+    # Thousands of vector points make a page that no browser likes: the cloud becomes a picture.
+    many = sum(found.succeeded for _, found in runs) > MANY
     for run, _ in runs:
         answers = [sample for sample in run.samples if sample.ok]
-        # Thousands of vector points make a page that no browser likes: the cloud becomes a picture.
-        axes.plot(
-            [sample.intended for sample in answers],
-            [sample.latency for sample in answers],
-            ".", markersize=3, alpha=0.6, label=run.load.label, rasterized=len(answers) > RASTER_FROM,
-        )  # fmt: skip
+        times, latencies = [sample.intended for sample in answers], [sample.latency for sample in answers]
+        label, size = run.load.label, 2 if many else 5
+        axes.plot(times, latencies, ".", markersize=size, alpha=0.7, label=label, rasterized=many)
     _label(axes, "s", "s", runs)
     if len(runs) > 1:
         # The times of one user and of thirty side by side.
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        _plain_numbers(axes.yaxis)
     else:
         axes.set_ylim(bottom=0)
 
@@ -77,7 +77,7 @@ def _distribution(axes: Axes, runs: Runs) -> None:
     for run, _ in runs:
         axes.ecdf([sample.latency for sample in run.samples if sample.ok], label=run.load.label)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    _plain_numbers(axes.xaxis)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     for percent in (0.5, 0.9, 0.99):
         axes.axhline(percent, color="#9ca3af", linewidth=0.6, linestyle=":")
@@ -99,6 +99,7 @@ def _stages(axes: Axes, runs: Runs) -> None:
 
 
 def _throughput(axes: Axes, runs: Runs) -> None:
+    axes.margins(y=0.1)
     users = [run.load.concurrency or 0 for run, _ in runs]
     axes.plot(users, [found.rate for _, found in runs], "o-", color="C0", label="1/s")
     axes.set_ylim(bottom=0)
@@ -106,11 +107,19 @@ def _throughput(axes: Axes, runs: Runs) -> None:
     axes.set_xlabel("n")
     axes.set_ylabel("1/s", color="C0")
     latency = axes.twinx()
+    latency.margins(y=0.1)
     latency.plot(users, [found.latency.p95 for _, found in runs if found.latency], "s--", color="C1")
     latency.set_ylim(bottom=0)
     latency.set_ylabel("p95, s", color="C1")
     latency.spines["right"].set_visible(True)
     latency.grid(visible=False)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """1, 2 and 5 of each power of ten on a logarithmic axis, not as powers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _label(axes: Axes, x: str, y: str, runs: Runs) -> None:
