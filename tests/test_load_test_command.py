@@ -2,13 +2,16 @@
 
 import csv
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -251,7 +254,7 @@ def test_without_its_packages_it_says_how_to_get_them(monkeypatch: pytest.Monkey
     for name in [name for name in sys.modules if name.startswith("tools.load_test.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "aiohttp", None)
-    with pytest.raises(PackagesMissing, match="needs aiohttp: run python3 tools/bootstrap.py load"):
+    with pytest.raises(PackagesMissing, match=r"bootstrap\.py load"):
         run()
 
 
@@ -280,3 +283,19 @@ def test_ctrl_c_prints_what_there_is(tmp_path: Path) -> None:
     assert "总成功次数: 1, 总失败次数: 0" in printed
     assert "已中断，1 个请求没有等到回答" in printed
     assert json.loads(result.read_text("utf-8"))["runs"][0]["interrupted"] is True
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_rate_in_flight_and_errors() -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    with llm("好") as url, os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-m", "tools.load_test", "--url", url, "--threads", "1", "--duration", "1"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # the terminal's other end is closed
+                while data := terminal.read(4096):
+                    shown += data
+        assert process.returncode == 0
+    assert re.search(r"threads 1: .*\d+req \[.*req/s, in flight=\d, errors=0\]", shown.decode())
