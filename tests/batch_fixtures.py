@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from llm_server.batch.engine import BatchEngine
@@ -44,7 +43,12 @@ def _config(kind: str) -> Any:
     """A two- or four-layer model of this kind that reads bytes."""
     import transformers as hf
 
-    common: dict[str, Any] = {"vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+    common: dict[str, Any] = {
+        "vocab_size": VOCABULARY,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": None,
+    }
     common["tie_word_embeddings"] = False
     modern = common | {
         "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "max_position_embeddings": WINDOW,

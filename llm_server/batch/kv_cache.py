@@ -82,6 +82,10 @@ class Extent:
 class KvLayer(CacheLayerMixin):
     """One layer's part of a block: `keys` and `values` are (capacity, heads, slots, head_dim)."""
 
+    # Says to transformers: do not leave out the mask of a step, even if it hides nothing. Without one, grouped queries
+    # take a way that is five times slower on the CPU in bf16.
+    is_compileable = True
+
     keys: torch.Tensor  # there from the first `put` or `update` on
     values: torch.Tensor
 
