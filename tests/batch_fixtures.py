@@ -1,6 +1,8 @@
 """Tiny models with random weights, one for each way of knowing where a token stands, and engines on them."""
 
-from collections.abc import Iterator, Sequence
+import random
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,11 +33,11 @@ class LetterTokenizer:
     def __call__(self, text: str, add_special_tokens: bool, verbose: bool) -> dict[str, list[int]]:
         return {"input_ids": [(ord(letter) - FIRST) % VOCABULARY for letter in text]}
 
-    def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = False) -> str:
         return letters(ids)
 
 
-def letters(ids: Sequence[int]) -> str:
+def letters(ids: Iterable[int]) -> str:
     return "".join(chr(FIRST + token) for token in ids)
 
 
@@ -147,3 +149,54 @@ def reference(loaded: LoadedModel, prompt: str, max_tokens: int, **options: Any)
         eos_token_id=list(loaded.stop_ids) or None, **options,
     )  # fmt: skip
     return str(loaded.tokenizer.decode(made[0, len(ids) :].tolist(), skip_special_tokens=True))
+
+
+class Gate:
+    """Lets the model make one forward pass at a time, and notes the shape (rows, tokens) of each."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self._let_go = threading.Semaphore(0)
+        self.passes: list[tuple[int, int]] = []
+        self.asked = 0
+        self._handle = loaded.model.register_forward_pre_hook(self._wait, with_kwargs=True)
+
+    def _wait(self, _: Any, args: Any, kwargs: Any) -> None:
+        self.asked += 1
+        assert self._let_go.acquire(timeout=60)
+        self.passes.append(tuple(kwargs["input_ids"].shape))
+
+    def open(self, passes: int = 1) -> None:
+        self._let_go.release(passes)
+
+    def remove(self) -> None:
+        self._handle.remove()
+        self.open(100_000)
+
+
+@contextmanager
+def gated(loaded: LoadedModel) -> Iterator[Gate]:
+    gate = Gate(loaded)
+    try:
+        yield gate
+    finally:
+        gate.remove()
+
+
+@contextmanager
+def hooked(loaded: LoadedModel, after: Any = None, before: Any = None) -> Iterator[None]:
+    """`before(kwargs)` and `after(kwargs, output)` around each forward pass."""
+    model, handles = loaded.model, []
+    if before:
+        handles.append(model.register_forward_pre_hook(lambda _, args, kwargs: before(kwargs), with_kwargs=True))
+    if after:
+        handles.append(model.register_forward_hook(lambda _, a, kwargs, out: after(kwargs, out), with_kwargs=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def some_prompts(seed: int, *lengths: int) -> list[str]:
+    draw = random.Random(seed)
+    return [letters(draw.randrange(VOCABULARY) for _ in range(length)) for length in lengths]
