@@ -166,7 +166,8 @@ class Gate:
         self.passes.append(tuple(kwargs["input_ids"].shape))
 
     def open(self, passes: int = 1) -> None:
-        self._let_go.release(passes)
+        if passes:
+            self._let_go.release(passes)
 
     def remove(self) -> None:
         self._handle.remove()

@@ -4,9 +4,9 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -58,6 +58,13 @@ def _note(line: bytes, done: Answered, now: float) -> None:
             done.text += piece
 
 
+class Server(NamedTuple):
+    """An llm_server process: where it listens, and how much processor time it has used."""
+
+    url: str
+    cpu_s: Callable[[], float]
+
+
 @dataclass(frozen=True)
 class Figures:
     """What one workload gave: `tokens_per_s` generated in all, the rest in seconds."""
@@ -70,20 +77,29 @@ class Figures:
     p95_s: float
     ttft_s: float
     wall_s: float
+    cpu_s: float
+    """Processor time of the server, all of its threads."""
     tokens: int
     prompt_tokens: float
 
 
 def run_together(
-    url: str, engine: str, workload: str, conversations: Sequence[Messages], max_tokens: int, *, spacing_s: float = 0.0
+    server: Server,
+    engine: str,
+    workload: str,
+    conversations: Sequence[Messages],
+    max_tokens: int,
+    *,
+    spacing_s: float = 0.0,
 ) -> Figures:
     """All at once, one client each, or one every `spacing_s` seconds."""
     answers: list[Answered | None] = [None] * len(conversations)
 
     def client(index: int) -> None:
         time.sleep(index * spacing_s)  # the arrivals are the workload
-        answers[index] = ask(url, conversations[index], max_tokens)
+        answers[index] = ask(server.url, conversations[index], max_tokens)
 
+    cpu_before = server.cpu_s()
     threads = [threading.Thread(target=client, args=(index,)) for index in range(len(conversations))]
     began = time.perf_counter()
     for thread in threads:
@@ -104,6 +120,7 @@ def run_together(
         seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))],
         statistics.mean(answer.ttft for answer in done),
         wall,
+        server.cpu_s() - cpu_before,
         sum(answer.tokens for answer in done),
         statistics.mean(answer.prompt_tokens for answer in done),
     )
