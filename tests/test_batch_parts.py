@@ -133,7 +133,7 @@ def test_a_sliding_layer_shows_its_window() -> None:
     block.load(states(0, 10))
     block.make_room(1, most=20)
     new = torch.tensor(10.0).reshape(1, 1, 1, 1)
-    assert block.layers[0].update(new, new)[0].flatten().tolist() == [7, 8, 9, 10]
+    assert block.stored[0].update(new, new)[0].flatten().tolist() == [7, 8, 9, 10]
     assert block.get_mask_sizes(1, 0) == (4, 7)
 
 

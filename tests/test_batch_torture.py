@@ -251,6 +251,26 @@ def test_a_prompt_that_breaks_the_model_leaves_the_running_alone() -> None:
         assert text_of(running) == expected(PROMPTS[0], 60)
 
 
+def test_a_row_for_which_there_is_no_memory_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_server.batch.kv_cache import KvBlock
+
+    join = KvBlock.join
+
+    def exhausted(block: KvBlock, source: Any, most: int) -> None:
+        if source[0].keys.shape[2] == len(PROMPTS[1]):
+            raise MemoryError("no memory")
+        join(block, source, most)
+
+    monkeypatch.setattr(KvBlock, "join", exhausted)
+    with batch_engine(tiny("llama")) as engine:
+        begun = begin_all(engine)
+        with pytest.raises(GenerationFailed, match="no memory"):
+            text_of(begun[1])
+        for number in (0, 2, 3):
+            assert text_of(begun[number]) == expected(PROMPTS[number], 30)
+        idle_after(engine)
+
+
 # Faults of the engine.
 
 

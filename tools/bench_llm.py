@@ -87,8 +87,8 @@ def run_engine(engine: str, precision: str, clients: tuple[int, ...]) -> list[Fi
 def shown(one: Figures) -> Figures:
     print(
         f"{one.engine:7} {one.workload:6} {one.clients:3} clients  {one.prompt_tokens:5.0f} -> "
-        f"{one.tokens / one.clients:4.1f} tokens  {one.tokens_per_s:7.1f} tokens/s  cpu {one.cpu_s:6.1f} s  mean {one.mean_s:7.2f} s  "
-        f"p95 {one.p95_s:7.2f} s  TTFT {one.ttft_s:6.2f} s",
+        f"{one.tokens / one.clients:4.1f} tokens  {one.tokens_per_s:7.1f} tokens/s  cpu {one.cpu_s:6.1f} s  "
+        f"mean {one.mean_s:7.2f} s  p95 {one.p95_s:7.2f} s  TTFT {one.ttft_s:6.2f} s",
         flush=True,
     )
     return one

@@ -19,8 +19,8 @@ from service_kit.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-CPU_SHARE, GPU_SHARE = 0.5, 0.8
-"""Of the memory that is free once the model is loaded; the rest is for activations and the neighbours."""
+SHARE = 0.5
+"""Of the memory that is free once the model is loaded; the rest is for activations, neighbours, blocks being moved."""
 PREFIX_SHARE = 8
 """The prefixes' part of the memory for keys and values is one in this many."""
 
@@ -67,7 +67,7 @@ def _budget(loaded: LoadedModel, settings: Settings, device: torch.device, bytes
         total, for_rows = settings.kv_tokens + settings.kv_tokens // PREFIX_SHARE, settings.kv_tokens
     else:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-        total = int(free * (GPU_SHARE if device.type == "cuda" else CPU_SHARE)) // bytes_each
+        total = int(free * SHARE) // bytes_each
         most = settings.max_batch * loaded.max_model_len if loaded.max_model_len else total
         for_rows = max(1, min(total - total // PREFIX_SHARE, most))
     for_prefixes = settings.prefix_tokens if settings.prefix_tokens is not None else total // PREFIX_SHARE

@@ -96,13 +96,9 @@ class KvLayer(CacheLayerMixin):
         self._window = window
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        self.keys, self.values = (self.empty_like(one) for one in (key_states, value_states))
+        extent = self._extent
+        self.keys, self.values = (_zeros(one, extent.capacity, extent.slots) for one in (key_states, value_states))
         self.is_initialized = True
-
-    def empty_like(self, states: torch.Tensor) -> torch.Tensor:
-        # Zeros: what is masked must still be finite, for 0 times NaN is NaN.
-        _, heads, _, head_dim = states.shape
-        return states.new_zeros((self._extent.capacity, heads, self._extent.slots, head_dim))
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -136,14 +132,15 @@ class KvLayer(CacheLayerMixin):
             mine[row, :, :begin] = 0
             mine[row, :, begin:end] = new[0]
 
-    def move(self, end: int) -> None:
-        """All rows into new memory of the extent's size, ending at slot `end`."""
+    def moved(self, capacity: int, slots: int, end: int) -> KeysValues:
+        """All rows in new memory, ending at slot `end`."""
+        return KeysValues(*(self._moved(states, capacity, slots, end) for states in (self.keys, self.values)))
+
+    def _moved(self, states: torch.Tensor, capacity: int, slots: int, end: int) -> torch.Tensor:
         old = self._extent
-        for name in ("keys", "values"):
-            states = getattr(self, name)
-            moved = self.empty_like(states)
-            moved[: old.rows, :, end - old.span : end] = states[: old.rows, :, old.start : old.end]
-            setattr(self, name, moved)
+        new = _zeros(states, capacity, slots)
+        new[: old.rows, :, end - old.span : end] = states[: old.rows, :, old.start : old.end]
+        return new
 
     def replace(self, row: int, by: int) -> None:
         end = self._extent.end
@@ -154,6 +151,12 @@ class KvLayer(CacheLayerMixin):
         """The first slot that the oldest of the new tokens may look at."""
         start, end = self._extent.start, self._extent.end
         return start if self._window is None else max(start, end - self._window + 1)
+
+
+def _zeros(states: torch.Tensor, capacity: int, slots: int) -> torch.Tensor:
+    # Zeros: what is masked must still be finite, for 0 times NaN is NaN.
+    _, heads, _, head_dim = states.shape
+    return states.new_zeros((capacity, heads, slots, head_dim))
 
 
 class KvBlock(Cache):
@@ -229,10 +232,11 @@ class KvBlock(Cache):
 
     def _move(self, rows: int, slots: int, end: int) -> None:
         # Rows in fours above two: joining one by one shall not move the block each time.
-        self.extent.capacity = rows if rows <= 2 else -(-rows // 4) * 4
-        self.extent.slots = slots
-        for layer in self.stored:
-            if layer.is_initialized:
-                layer.move(end)
-        self.extent.end = end
+        capacity = rows if rows <= 2 else -(-rows // 4) * 4
+        # All layers or none: memory may run out on the way, and the rows have to stay whole.
+        filled = [layer for layer in self.stored if layer.is_initialized]
+        moved = [layer.moved(capacity, slots, end) for layer in filled]
+        for layer, (keys, values) in zip(filled, moved, strict=True):
+            layer.keys, layer.values = keys, values
+        self.extent.capacity, self.extent.slots, self.extent.end = capacity, slots, end
         self.extent.fit_start()

@@ -130,13 +130,26 @@ class Stepper:
         """Find out whose fault it was: each row makes this step, and all later ones, alone."""
         for row, single in enumerate(self._scheduler.isolate(group)):
             single.block = self._runner.new_block(0)
-            single.block.join(group.block.row(row), single.final_length)
-            self._decode(single)
+            try:
+                single.block.join(group.block.row(row), single.final_length)
+            except Exception as error:  # noqa: BLE001  # no memory
+                self._broke(single.members[0], error)
+            else:
+                self._decode(single)
 
     def _merge(self, small: Group, large: Group) -> None:
-        self._scheduler.merge(small, large)
-        for row in range(len(large.members) - large.block.extent.rows):
-            large.block.join(small.block.row(row), large.final_length)
+        rows, final_length = large.block.extent.rows, max(small.final_length, large.final_length)
+        try:
+            for row in range(len(small.members)):
+                large.block.join(small.block.row(row), final_length)
+        except Exception:  # no memory; they can do without
+            logger.exception("two groups can not be merged")
+            for row in range(large.block.extent.rows - 1, rows - 1, -1):
+                large.block.leave(row)
+            for member in small.members:
+                member.alone = True
+        else:
+            self._scheduler.merge(small, large)
 
     def _take(self, sequence: Sequence, token: int | ArithmeticError) -> bool:
         """Give the next token to the reader. Returns whether the answer goes on."""
@@ -183,8 +196,9 @@ class Stepper:
     def _leave(self, sequence: Sequence) -> None:
         """Its memory is free from here on, before its reader learns that it has ended."""
         for group in self._scheduler.groups:
-            if sequence in group.members:
-                group.block.leave(group.members.index(sequence))
+            # The last one may have failed to join: then there is no row.
+            if sequence in group.members and (row := group.members.index(sequence)) < group.block.extent.rows:
+                group.block.leave(row)
         self._scheduler.leave(sequence)
         sequence.block = None
         self._on_end(sequence)
