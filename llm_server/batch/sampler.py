@@ -33,10 +33,11 @@ class Chooser:
 
 
 def choose(logits: torch.Tensor, sequences: Many[Sequence]) -> Chosen:
-    """`logits` is (rows, vocabulary) in float32, a row for each of `sequences`."""
-    for row, sequence in enumerate(sequences):
-        if sequence.choice.repetition_penalty != 1:
-            _penalise(logits[row : row + 1], sequence)
+    """`logits` is (rows, vocabulary) in float32, a row for each of `sequences`; it stays as it is."""
+    penalised = [row for row, sequence in enumerate(sequences) if sequence.choice.repetition_penalty != 1]
+    logits = logits.clone() if penalised else logits
+    for row in penalised:
+        _penalise(logits[row : row + 1], sequences[row])
     most, best = logits.max(dim=-1)  # NaN counts as the largest
     chosen: Chosen = list(best.tolist())
     for row, unusable in enumerate(torch.isnan(most).tolist()):

@@ -98,8 +98,8 @@ class Stepper:
             sequence.log_probs = log_probs(logits[0], sequence.next_ids)
             self._prefixes.keep(sequence.prompt_ids, sequence.block.row(0), copy=False)
             return self._finish(sequence)
-        (chosen,) = choose(logits, [sequence])
-        if not isinstance(chosen, ArithmeticError):
+        (chosen,) = self._choose(logits, [sequence])
+        if isinstance(chosen, int):
             self._prefixes.keep(sequence.prompt_ids, sequence.block.row(0), copy=False)
         if self._take(sequence, chosen):
             group = self._scheduler.run(sequence)
@@ -113,7 +113,6 @@ class Stepper:
     def _decode(self, group: Group) -> None:
         try:
             logits = self._runner.forward([[one.ids[-1]] for one in group.members], group.block, group.final_length)
-            chosen = choose(logits, group.members)
         except Exception as error:
             if len(group.members) == 1:
                 return self._broke(group.members[0], error)
@@ -121,10 +120,21 @@ class Stepper:
             return self._isolate(group)
         for sequence in group.members:
             sequence.computed += 1
+        chosen = self._choose(logits, group.members)
         # From the last row on: whoever leaves is replaced by the last.
         for sequence, token in reversed(list(zip(group.members, chosen, strict=True))):
             self._take(sequence, token)
         return None
+
+    def _choose(self, logits: torch.Tensor, sequences: list[Sequence]) -> list[int | Exception]:
+        """As `choose`; an exception belongs to the row that raises it."""
+        try:
+            return list(choose(logits, sequences))
+        except Exception as error:  # noqa: BLE001
+            if len(sequences) == 1:
+                return [error]
+            rows = (self._choose(logits[row : row + 1], [sequence]) for row, sequence in enumerate(sequences))
+            return [token for row in rows for token in row]
 
     def _isolate(self, group: Group) -> None:
         """Find out whose fault it was: each row makes this step, and all later ones, alone."""
@@ -151,9 +161,9 @@ class Stepper:
         else:
             self._scheduler.merge(small, large)
 
-    def _take(self, sequence: Sequence, token: int | ArithmeticError) -> bool:
+    def _take(self, sequence: Sequence, token: int | Exception) -> bool:
         """Give the next token to the reader. Returns whether the answer goes on."""
-        if isinstance(token, ArithmeticError):
+        if isinstance(token, Exception):
             self._broke(sequence, token)
             return False
         assert sequence.answer
