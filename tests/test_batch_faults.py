@@ -153,15 +153,14 @@ def test_a_row_for_which_there_is_no_memory_ends_alone(monkeypatch: pytest.Monke
 
 
 def test_a_row_that_can_not_be_sampled_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_server.batch import stepper
+    from llm_server.batch.sampler import choose
 
     def explode(logits: Any, sequences: Any) -> Any:
         if any(len(one.prompt_ids) == len(PROMPTS[1]) and len(one.ids) == 25 for one in sequences):
             raise RuntimeError("no token")
         return choose(logits, sequences)
 
-    choose = stepper.choose
-    monkeypatch.setattr(stepper, "choose", explode)
+    monkeypatch.setattr("llm_server.batch.stepper.choose", explode)
     with batch_engine(tiny("llama")) as engine:
         begun = begin_all(engine)
         with pytest.raises(GenerationFailed, match="no token"):

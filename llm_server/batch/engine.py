@@ -47,7 +47,8 @@ class BatchEngine:
             f"模型 {settings.model} 正在加载", f"The model {settings.model} is being loaded", retry_after=5
         )
         self._changed = threading.Condition()
-        """Guards all of this object, and of the scheduler its waiting line: the rest belongs to the thread."""
+        """Guards all of this object, and of the scheduler its waiting line: the rest belongs to the thread, and what
+        others read of it (`free_rows`) may be one step old."""
         self._closing = False
         self._restarted = False
         self._pace = Pace()
@@ -114,6 +115,7 @@ class BatchEngine:
             self._fault = ModelUnavailable("服务正在停止", "The service is stopping")
             self._changed.notify()
         self._thread.join(CLOSE_TIMEOUT_S)
+        self._loaded = None
 
     # What asking threads do.
 
