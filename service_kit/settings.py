@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     generate_timeout_s: float = Field(300.0, gt=0)
     kv_tokens: int | None = Field(None, ge=16)
     prefix_tokens: int | None = Field(None, ge=0)
-    prefill_chunk: int = Field(256, ge=1, le=131_072)
+    prefill_chunk: int = Field(512, ge=1, le=131_072)
     max_batch: int = Field(32, ge=1, le=1024)
     compute_threads: int | None = Field(None, ge=1, le=1024)
 

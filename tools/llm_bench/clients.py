@@ -25,7 +25,8 @@ class Answered:
 
     @property
     def ttft(self) -> float:
-        return self.at[0]
+        """Of the first text; of the end, if the answer was empty."""
+        return self.at[0] if self.at else self.seconds
 
 
 def ask(url: str, messages: Messages, max_tokens: int, live: Answered | None = None) -> Answered:
