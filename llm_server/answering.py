@@ -1,9 +1,9 @@
 """From a request to the pieces of its answer, counted."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
-from llm_server.engines.engine import Engine, Request
+from llm_server.engines.engine import Engine, Prompt, Request
 from llm_server.metrics import LlmMetrics
 from service_kit.errors import ClientGone, GenerationFailed, Overloaded
 from service_kit.generation import Generation
@@ -18,14 +18,31 @@ def begin(engine: Engine, metrics: LlmMetrics, request: Request) -> Generation:
         raise
 
 
+def scored(
+    engine: Engine, metrics: LlmMetrics, prompts: Sequence[Prompt], following: Sequence[str], request: Request
+) -> list[list[float]]:
+    """Raises what Engine.score raises."""
+    try:
+        return engine.score(prompts, following, request)
+    except Overloaded:
+        metrics.rejected.inc()
+        raise
+    except ClientGone:
+        metrics.cancelled.inc()
+        raise
+    except GenerationFailed:
+        metrics.failed.inc()
+        raise
+
+
 def counted(generation: Generation, metrics: LlmMetrics) -> Generator[str]:
     """The pieces of `generation`, whose making ends when this generator is closed. Raises what Generation raises."""
-    began, waits = time.perf_counter(), True
+    last, seen_by = time.perf_counter(), metrics.ttft
     try:
         for piece in generation:
-            if waits:
-                metrics.ttft.observe(time.perf_counter() - began)
-                waits = False
+            now = time.perf_counter()
+            seen_by.observe(now - last)
+            last, seen_by = now, metrics.between_tokens
             yield piece
     except (ClientGone, GeneratorExit):
         metrics.cancelled.inc()

@@ -7,14 +7,16 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from llm_server import openai_form, tutorial_form
-from llm_server.answering import begin, counted
+from llm_server.answering import begin, counted, scored
 from llm_server.engines.choose import choose_engine
-from llm_server.engines.engine import Engine, Request
+from llm_server.engines.engine import Engine, Prompt, Request
 from llm_server.metrics import LlmMetrics
-from llm_server.openai_form import CompletionBody
+from llm_server.openai_form import CompletionBody, Form, TextBody
+from llm_server.score_body import ScoreBody
 from llm_server.tokenize_body import TokenizeBody
 from service_kit.chat_bodies import ChatBody
 from service_kit.errors import GenerationFailed, YijuError
+from service_kit.generation import Sampling
 from service_kit.settings import Settings
 from service_kit.web import Check, create_base_app, current_deadline, read_body, registry_of, streamed, watch_client
 
@@ -26,27 +28,43 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app = create_base_app("llm", settings, (check,), _shape_error)
     metrics = LlmMetrics(registry_of(app), engine)
 
-    def request_for(body: ChatBody) -> Request:
+    def request_for(prompt: Prompt, sampling: Sampling) -> Request:
         deadline = current_deadline().sooner(settings.generate_timeout_s)
-        return Request(body.to_messages(), body.to_sampling(), deadline, watch_client())
+        return Request(prompt, sampling, deadline, watch_client())
 
     @app.post(tutorial_form.PATH)
     def answer() -> ResponseReturnValue:
-        wanted = request_for(read_body(ChatBody))
+        body = read_body(ChatBody)
+        wanted = request_for(body.to_messages(), body.to_sampling())
         try:
             return tutorial_form.answered("".join(counted(begin(engine, metrics, wanted), metrics)))
         except GenerationFailed as error:
             return tutorial_form.failed(error)
 
-    @app.post("/v1/chat/completions")
-    def complete() -> ResponseReturnValue:
-        body = read_body(CompletionBody)
-        generation = begin(engine, metrics, request_for(body))
+    def completed(form: Form, body: CompletionBody | TextBody, wanted: Request) -> ResponseReturnValue:
+        generation = begin(engine, metrics, wanted)
         pieces = counted(generation, metrics)
         if not body.stream:
-            return openai_form.whole("".join(pieces), generation)
-        events = openai_form.events(pieces, generation, include_usage=body.includes_usage)
+            return openai_form.whole(form, "".join(pieces), generation)
+        events = openai_form.events(form, pieces, generation, include_usage=body.includes_usage)
         return streamed(events, "text/event-stream; charset=utf-8")
+
+    @app.post("/v1/chat/completions")
+    def complete_chat() -> ResponseReturnValue:
+        body = read_body(CompletionBody)
+        return completed(openai_form.CHAT, body, request_for(body.to_messages(), body.to_sampling()))
+
+    @app.post("/v1/completions")
+    def complete_text() -> ResponseReturnValue:
+        body = read_body(TextBody)
+        return completed(openai_form.TEXT, body, request_for(body.prompt, body.to_sampling()))
+
+    @app.post("/v1/score")
+    def score() -> ResponseReturnValue:
+        body = read_body(ScoreBody)
+        prompts = body.to_prompts()
+        scores = scored(engine, metrics, prompts, body.next, request_for("", Sampling()))
+        return {"model": engine.card().name, "next": list(body.next), "scores": scores}
 
     @app.get("/v1/models")
     def models() -> ResponseReturnValue:

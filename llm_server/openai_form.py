@@ -3,19 +3,23 @@
 import json
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from llm_server.engines.engine import ModelCard
-from service_kit.chat_bodies import INT64, ChatBody
+from service_kit.chat_bodies import INT64, ChatBody, SamplingBody
 from service_kit.errors import YijuError
 from service_kit.generation import Generation, Sampling
 
 PREFIX = "/v1/"
+
+
+def _only_one(prompt: Any) -> Any:
+    return prompt[0] if isinstance(prompt, list) and len(prompt) == 1 else prompt
 
 
 class StreamOptions(BaseModel):
@@ -26,61 +30,102 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class CompletionBody(ChatBody):
-    """`POST /v1/chat/completions`. `model` may be anything: there is one model, and the answer names it."""
+class _AnyCompletion(SamplingBody):
+    """What both ways of asking have. `model` may be anything: there is one model, and the answer names it."""
 
-    allowed: ClassVar[Mapping[str, str]] = {
-        **ChatBody.allowed,
-        "max_completion_tokens": ">= 1",
-        "stream": "true | false",
-        "n": "1",
-    }
+    allowed: ClassVar[Mapping[str, str]] = {"stream": "true | false", "n": "1"}
 
     model: str | None = None
-    max_completion_tokens: int | None = Field(None, ge=1, lt=INT64)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
-
-    def to_sampling(self) -> Sampling:
-        sampling = super().to_sampling()
-        return replace(sampling, max_tokens=self.max_completion_tokens or sampling.max_tokens)
 
     @property
     def includes_usage(self) -> bool:
         return self.stream_options is not None and self.stream_options.include_usage
 
 
-def whole(text: str, generation: Generation) -> dict[str, Any]:
-    """The answer to a request without `stream`."""
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": text},
-        "logprobs": None,
-        "finish_reason": generation.finish_reason,
+class CompletionBody(ChatBody, _AnyCompletion):
+    """`POST /v1/chat/completions`."""
+
+    allowed: ClassVar[Mapping[str, str]] = {
+        **ChatBody.allowed,
+        "max_completion_tokens": ">= 1",
+        **_AnyCompletion.allowed,
     }
-    return {**_head("chat.completion"), "model": generation.model, "choices": [choice], "usage": _usage(generation)}
+
+    max_completion_tokens: int | None = Field(None, ge=1, lt=INT64)
+
+    def to_sampling(self) -> Sampling:
+        sampling = super().to_sampling()
+        return replace(sampling, max_tokens=self.max_completion_tokens or sampling.max_tokens)
 
 
-def events(pieces: Generator[str], generation: Generation, *, include_usage: bool) -> Generator[str]:
+class TextBody(_AnyCompletion):
+    """`POST /v1/completions`: a text to go on with, for base models; one prompt a request."""
+
+    allowed: ClassVar[Mapping[str, str]] = {
+        "prompt": '"…" | ["…"]',
+        **SamplingBody.allowed,
+        **_AnyCompletion.allowed,
+    }
+
+    prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_one)]
+
+
+class Form(NamedTuple):
+    """How one route writes an answer."""
+
+    id_prefix: str
+    whole_object: str
+    chunk_object: str
+    whole_choice: Callable[[str], dict[str, Any]]
+    chunk_choice: Callable[[str, bool], dict[str, Any]]
+    """Gets a piece of text and whether it is the first."""
+
+
+def _delta(piece: str, first: bool) -> dict[str, Any]:
+    return {"delta": ({"role": "assistant"} if first else {}) | ({"content": piece} if piece else {})}
+
+
+CHAT = Form(
+    "chatcmpl-",
+    "chat.completion",
+    "chat.completion.chunk",
+    lambda text: {"message": {"role": "assistant", "content": text}},
+    _delta,
+)
+TEXT = Form(
+    "cmpl-", "text_completion", "text_completion", lambda text: {"text": text}, lambda piece, _: {"text": piece}
+)
+
+
+def whole(form: Form, text: str, generation: Generation) -> dict[str, Any]:
+    """The answer to a request without `stream`."""
+    choice = {"index": 0} | form.whole_choice(text) | {"logprobs": None, "finish_reason": generation.finish_reason}
+    head = _head(form.id_prefix, form.whole_object)
+    return {**head, "model": generation.model, "choices": [choice], "usage": _usage(generation)}
+
+
+def events(form: Form, pieces: Generator[str], generation: Generation, *, include_usage: bool) -> Generator[str]:
     """The answer as server-sent events. Raises what `pieces` raises, without an event for it."""
-    head = _head("chat.completion.chunk")
+    head = _head(form.id_prefix, form.chunk_object)
 
     def event(**fields: Any) -> str:
         data = {**head, "model": generation.model, **fields}
         return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
-    def chunk(delta: dict[str, str], finish_reason: str | None) -> str:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def chunk(piece: str, first: bool, finish_reason: str | None) -> str:
+        choice = {"index": 0} | form.chunk_choice(piece, first) | {"logprobs": None, "finish_reason": finish_reason}
         # OpenAI's: with include_usage every chunk has the key, and only the last one a value.
         return event(choices=[choice], **({"usage": None} if include_usage else {}))
 
-    role = {"role": "assistant"}
+    first = True
     with closing(pieces):
         for piece in pieces:
-            yield chunk(role | {"content": piece}, None)
-            role = {}
-    yield chunk(role, generation.finish_reason)
+            yield chunk(piece, first, None)
+            first = False
+    yield chunk("", first, generation.finish_reason)
     if include_usage:
         yield event(choices=[], usage=_usage(generation))
     yield "data: [DONE]\n\n"
@@ -99,8 +144,8 @@ def refused(body: dict[str, Any], error: YijuError) -> dict[str, Any]:
     return {"error": body["error"] | {"type": kind, "param": None}}
 
 
-def _head(kind: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{uuid.uuid4().hex}", "object": kind, "created": int(time.time())}
+def _head(id_prefix: str, kind: str) -> dict[str, Any]:
+    return {"id": f"{id_prefix}{uuid.uuid4().hex}", "object": kind, "created": int(time.time())}
 
 
 def _usage(generation: Generation) -> dict[str, int]:

@@ -51,11 +51,10 @@ class MessageBody(BaseModel):
         return Message("system" if self.role == "developer" else self.role, self.content)
 
 
-class ChatBody(Body):
-    """`{"messages": […]}` and, all optional, how to sample; null is as good as absent."""
+class SamplingBody(Body):
+    """How to sample, all optional; null is as good as absent."""
 
     allowed: ClassVar[Mapping[str, str]] = {
-        "messages": '[{"role": "system|user|assistant", "content": "…"}, …]',
         "temperature": "0 … 2",
         "top_p": "0 < … <= 1",
         "top_k": ">= 0",
@@ -65,7 +64,6 @@ class ChatBody(Body):
         "max_tokens": ">= 1",
     }
 
-    messages: Annotated[tuple[MessageBody, ...], Field(max_length=MOST_MESSAGES)]
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0, lt=INT64)
@@ -73,6 +71,28 @@ class ChatBody(Body):
     seed: int | None = Field(None, ge=-INT64, lt=INT64)
     stop: Annotated[tuple[StopString, ...] | None, BeforeValidator(_as_tuple)] = Field(None, max_length=STOP_STRINGS)
     max_tokens: int | None = Field(None, ge=1, lt=INT64)
+
+    def to_sampling(self) -> Sampling:
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=self.top_k,
+            repetition_penalty=self.repetition_penalty,
+            seed=self.seed,
+            stop=self.stop or (),
+            max_tokens=self.max_tokens,
+        )
+
+
+class ChatBody(SamplingBody):
+    """`{"messages": […]}` and how to sample."""
+
+    allowed: ClassVar[Mapping[str, str]] = {
+        "messages": '[{"role": "system|user|assistant", "content": "…"}, …]',
+        **SamplingBody.allowed,
+    }
+
+    messages: Annotated[tuple[MessageBody, ...], Field(max_length=MOST_MESSAGES)]
 
     @field_validator("messages")
     @classmethod
@@ -86,14 +106,3 @@ class ChatBody(Body):
 
     def to_messages(self) -> tuple[Message, ...]:
         return tuple(message.to_message() for message in self.messages)
-
-    def to_sampling(self) -> Sampling:
-        return Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            repetition_penalty=self.repetition_penalty,
-            seed=self.seed,
-            stop=self.stop or (),
-            max_tokens=self.max_tokens,
-        )

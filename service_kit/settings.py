@@ -16,6 +16,7 @@ from service_kit.errors import SettingsError
 from service_kit.words import Lang
 
 PREFIX = "YIJU_"
+EngineName = Literal["none", "serial", "batch", "openai"]
 Service = Literal["llm", "stream", "search", "rag"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 ENGLISH_ONLY_MODELS = ("smollm",)
@@ -45,7 +46,7 @@ class Settings(BaseSettings):
     )
 
     # engine and model
-    engine: Literal["none", "serial", "openai"] | None = None
+    engine: EngineName | None = None
     model: str | None = None
     model_langs: str | None = None
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda|cuda:\d+|mps)$")
@@ -56,6 +57,11 @@ class Settings(BaseSettings):
     max_tokens: int = Field(2048, ge=1, le=131_072)
     queue_limit: int = Field(32, ge=0, le=10_000)
     generate_timeout_s: float = Field(300.0, gt=0)
+    kv_tokens: int | None = Field(None, ge=16)
+    prefix_tokens: int | None = Field(None, ge=0)
+    prefill_chunk: int = Field(512, ge=1, le=131_072)
+    max_batch: int = Field(32, ge=1, le=1024)
+    compute_threads: int | None = Field(None, ge=1, le=1024)
 
     # services
     llm_host: str = "127.0.0.1"
@@ -139,7 +145,7 @@ class Settings(BaseSettings):
         return address if address.url else address._replace(url=address.local_url)
 
     @property
-    def engine_name(self) -> Literal["none", "serial", "openai"]:
+    def engine_name(self) -> EngineName:
         """`YIJU_ENGINE`, or what the other settings imply: a URL, a model, nothing."""
         if self.engine:
             return self.engine

@@ -59,6 +59,12 @@ class ScriptedEngine:
         texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
         return sum(len(text) for text in texts)
 
+    def score(self, prompts: Sequence[Prompt], following: Sequence[str], request: Request) -> list[list[float]]:
+        if self.refusal:
+            raise self.refusal
+        self.requests.append(request)
+        return [[-float(self.count(prompt)) for _ in following] for prompt in prompts]
+
     def load(self) -> Load:
         return Load(waiting=0, running=0)
 

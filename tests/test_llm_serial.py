@@ -10,7 +10,8 @@ import pytest
 
 from llm_server.app import create_app
 from llm_server.engines.engine import Load, Request
-from llm_server.engines.serial import Pace, SerialEngine
+from llm_server.engines.pace import Pace
+from llm_server.engines.serial import SerialEngine
 from llm_server.model.loaded import LoadedModel
 from service_kit.deadline import Deadline
 from service_kit.errors import (

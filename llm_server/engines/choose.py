@@ -1,5 +1,6 @@
 """The engine that the settings ask for."""
 
+from llm_server.batch.engine import BatchEngine
 from llm_server.engines.engine import Engine
 from llm_server.engines.none import NoEngine
 from llm_server.engines.openai import OpenAIEngine
@@ -16,6 +17,8 @@ def choose_engine(settings: Settings) -> Engine:
     match settings.engine_name:
         case "serial":
             return SerialEngine(settings)
+        case "batch":
+            return BatchEngine(settings)
         case "openai":
             return OpenAIEngine(settings)
         case "none":

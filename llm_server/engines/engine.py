@@ -1,6 +1,6 @@
 """The interface of an engine: messages and sampling parameters in, pieces of text out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -37,6 +37,14 @@ class Load(NamedTuple):
 
     waiting: int
     running: int
+    kv_used: int = 0
+    """Tokens of KV memory promised to requests, of `kv_total`. This and what follows: `batch` only."""
+    kv_total: int = 0
+    prefix_lookups: int = 0
+    prefix_hits: int = 0
+    prefix_tokens_reused: int = 0
+    prefix_tokens_kept: int = 0
+    tokens_per_s: float = 0.0
 
 
 class Engine(Protocol):
@@ -57,6 +65,13 @@ class Engine(Protocol):
 
     def count(self, prompt: Prompt) -> int:
         """Tokens of `prompt` as the model would read it, nothing left out. Raises as `begin`."""
+
+    def score(self, prompts: Sequence[Prompt], following: Sequence[str], request: Request) -> list[list[float]]:
+        """For each prompt the natural log-probability of each of `following`, each one token, to come next.
+
+        `request` gives the deadline and the client; its prompt is not looked at. Raises as `begin` and as Generation,
+        and InvalidRequest when a text is no single token or the engine can not score.
+        """
 
     def load(self) -> Load:
         """How much there is to do."""

@@ -1,5 +1,6 @@
 """No model: every answer says how to set one."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from llm_server.engines.engine import Load, Prompt, Request
@@ -16,6 +17,9 @@ class NoEngine:
         raise _unset()
 
     def count(self, prompt: Prompt) -> NoReturn:
+        raise _unset()
+
+    def score(self, prompts: Sequence[Prompt], following: Sequence[str], request: Request) -> NoReturn:
         raise _unset()
 
     def load(self) -> Load:

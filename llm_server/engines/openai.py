@@ -1,5 +1,6 @@
 """Answers with a model that another server runs: vLLM, SGLang, llama.cpp, Ollama, or another llm_server."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -44,6 +45,9 @@ class OpenAIEngine:
         raise NotFound(
             "YIJU_ENGINE=openai 不能统计词元：协议里没有", "YIJU_ENGINE=openai can not count tokens: no such protocol"
         )
+
+    def score(self, prompts: Sequence[Prompt], following: Sequence[str], request: Request) -> NoReturn:
+        raise NotFound("YIJU_ENGINE=openai 不能打分：协议里没有", "YIJU_ENGINE=openai can not score: no such protocol")
 
     def load(self) -> Load:
         return Load(waiting=0, running=self._client.running)

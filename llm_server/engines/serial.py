@@ -5,17 +5,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from llm_server.engines.engine import Load, ModelCard, Prompt, Request
+from llm_server.engines.pace import Pace
 from llm_server.faults import generation_failed
 from llm_server.model.answer import Answer
 from llm_server.model.backend import generate_with_transformers, load_with_transformers
 from llm_server.model.loaded import LoadedModel
 from llm_server.model.prompts import encode, fit_to
 from llm_server.model.sampling import Choice, resolve
-from service_kit.errors import ModelUnavailable, Overloaded
+from service_kit.errors import InvalidRequest, ModelUnavailable, Overloaded
 from service_kit.generation import Generation
 from service_kit.logs import request_id
 from service_kit.settings import Settings
@@ -79,6 +81,9 @@ class SerialEngine:
 
     def count(self, prompt: Prompt) -> int:
         return len(encode(self._ready().tokenizer, prompt))
+
+    def score(self, prompts: Sequence[Prompt], following: Sequence[str], request: Request) -> NoReturn:
+        raise InvalidRequest("YIJU_ENGINE=serial 不能打分，请用 batch", "YIJU_ENGINE=serial can not score; use batch")
 
     def load(self) -> Load:
         with self._changed:
@@ -167,20 +172,3 @@ class SerialEngine:
         )
         generate_with_transformers(loaded, job.prompt_ids, job.choice, answer)
         return answer.close()
-
-
-class Pace:
-    """How long answers take, the newer ones counting more."""
-
-    _FIRST_GUESS_S = 10.0
-    _NEWEST_SHARE = 0.3
-
-    def __init__(self) -> None:
-        self.typical_s = self._FIRST_GUESS_S
-        self._known = False
-
-    def add(self, seconds: float) -> None:
-        """One more answer took `seconds`."""
-        share = self._NEWEST_SHARE if self._known else 1.0
-        self.typical_s += share * (seconds - self.typical_s)
-        self._known = True

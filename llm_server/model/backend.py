@@ -16,7 +16,10 @@ def load_with_transformers(settings: Settings) -> LoadedModel:
         ModelUnavailable: no model is named, a package is missing, or the files can not be loaded.
     """
     if not settings.model:
-        raise ModelUnavailable("YIJU_ENGINE=serial 需要 YIJU_MODEL", "YIJU_ENGINE=serial needs YIJU_MODEL")
+        raise ModelUnavailable(
+            f"YIJU_ENGINE={settings.engine_name} 需要 YIJU_MODEL",
+            f"YIJU_ENGINE={settings.engine_name} needs YIJU_MODEL",
+        )
     for package in ("torch", "transformers", "accelerate"):
         _require(package, "llm")
     if settings.precision in ("8bit", "4bit"):

@@ -59,6 +59,20 @@ def fit_to(loaded: LoadedModel, prompt: Prompt, max_tokens: int) -> FittedPrompt
     return FittedPrompt(ids, max_tokens)
 
 
+def encode_one_token(tokenizer: Any, text: str) -> int:
+    """The id of `text` as a continuation.
+
+    Raises:
+        InvalidRequest: it is not one token.
+    """
+    ids = _ids(tokenizer, text, special=False)
+    if len(ids) > 1 and not tokenizer.decode(ids[:1]).strip():
+        ids = ids[1:]  # the word boundary that SentencePiece puts before any text
+    if len(ids) != 1:
+        raise InvalidRequest(f"“{text}” 不是单个词元", f"“{text}” is not a single token", allowed="one token each")
+    return ids[0]
+
+
 def fit(
     encode_prompt: Callable[[Prompt], list[int]], prompt: Prompt, max_tokens: int, window: int | None
 ) -> FittedPrompt:
