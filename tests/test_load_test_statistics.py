@@ -197,6 +197,11 @@ def test_intervals_of_one_queue_against_another_seldom_call_a_difference() -> No
     assert wrong <= 4
 
 
+def test_the_rate_counts_the_wait_for_the_first_answer() -> None:
+    even = stored((2.0,) * 20)
+    assert dict(compared(even, even))["rate"].first == pytest.approx(0.5)
+
+
 def test_a_percentile_of_too_few_answers_is_not_compared() -> None:
     few = stored(tuple(float(n) for n in range(1, 31)))
     assert set(dict(compared(few, few))) == {"mean", "p50", "rate"}

@@ -51,8 +51,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run_one(load: Load, options: Options, settings: Settings) -> Run:
-    words = Words(f"\n== {load.label} -> {options.target.url}", f"\n== {load.label} -> {options.target.url}")
-    _print([words.to(settings.lang)])
+    _print([f"\n== {load.label} -> {options.target.url}"])
     by_request = isinstance(load, Rounds | Conversations) and not options.quiet
 
     def on_round(n: int) -> None:

@@ -71,9 +71,13 @@ def compared(first: Stored, second: Stored) -> Iterator[tuple[str, Ratio]]:
             yield f"p{percent}", ratio_of(first.latencies, second.latencies, _percentile(percent))
     if min(len(first.ttfts), len(second.ttfts)) >= 2 * BEYOND:
         yield "ttft p50", ratio_of(first.ttfts, second.ttfts, _percentile(50))
-    if few > 2 * BEYOND:
-        # A rate is one over the mean distance of two answers.
-        yield "rate", ratio_of(np.diff(first.ended).tolist(), np.diff(second.ended).tolist(), _rate)
+    if min(len(first.ended), len(second.ended)) > 2 * BEYOND:
+        # A rate is one over the mean distance of two answers; the first one's is from the beginning of the run.
+        yield "rate", ratio_of(_distances(first.ended), _distances(second.ended), _rate)
+
+
+def _distances(moments: Sequence[float]) -> list[float]:
+    return [float(distance) for distance in np.diff(moments, prepend=0.0)]
 
 
 def _mean(values: np.typing.NDArray[np.float64]) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 
 from service_kit.errors import InvalidRequest
 from tools.load_test.figures import Figures
+from tools.load_test.loads import Rounds
 from tools.load_test.run import Run
 from tools.load_test.sample import Sample
 from tools.load_test.target import Target
@@ -31,7 +32,7 @@ class Stored:
     ttfts: tuple[float, ...]
     """The same of streamed answers, else empty."""
     ended: tuple[float, ...]
-    """Moments at which answers were complete, ascending."""
+    """Moments at which answers were complete, ascending; empty for rounds, whose bursts have no steady rate."""
 
 
 def write_json(path: Path, target: Target, started: str, runs: Sequence[tuple[Run, Figures]]) -> None:
@@ -100,5 +101,5 @@ def _stored(run: dict[str, Any]) -> Stored:
         label=run["label"],
         latencies=tuple(row["latency"] for row in answers),
         ttfts=tuple(row["ttft"] for row in answers if row["ttft"] is not None),
-        ended=tuple(sorted(row["ended"] for row in answers)),
+        ended=() if run["load"]["mode"] == Rounds.mode else tuple(sorted(row["ended"] for row in answers)),
     )

@@ -1,6 +1,5 @@
 """`--slo ttft=2,total=20`: which answers came in good time."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service_kit.errors import InvalidRequest
@@ -23,9 +22,6 @@ class Objectives:
             and (self.ttft is None or sample.wait_for_text <= self.ttft)
             and (self.total is None or sample.latency <= self.total)
         )
-
-    def as_json(self) -> Mapping[str, float]:
-        return {name: value for name in NAMES if (value := getattr(self, name)) is not None}
 
 
 def parse_objectives(text: str) -> Objectives:

@@ -1,7 +1,7 @@
 """Percentiles of durations by an HDR histogram: no value is made up between two that were seen."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
@@ -22,9 +22,6 @@ class Percentiles:
     p95: float
     p99: float
     max: float
-
-    def as_json(self) -> dict[str, float]:
-        return asdict(self)
 
 
 def percentiles(values: Iterable[float]) -> Percentiles | None:
