@@ -13,7 +13,7 @@ from llm_server.engines.engine import Load, Request
 from llm_server.model.loaded import Defaults, LoadedModel
 from service_kit.deadline import Deadline
 from service_kit.errors import ModelUnavailable
-from service_kit.generation import Sampling
+from service_kit.generation import Generation, Sampling
 from service_kit.settings import load_settings
 from tests.servers import wait_until
 
@@ -201,3 +201,27 @@ def hooked(loaded: LoadedModel, after: Any = None, before: Any = None) -> Iterat
 def some_prompts(seed: int, *lengths: int) -> list[str]:
     draw = random.Random(seed)
     return [letters(draw.randrange(VOCABULARY) for _ in range(length)) for length in lengths]
+
+
+PROMPTS = some_prompts(11, 10, 20, 30, 12)
+
+
+def text_of(generation: Generation) -> str:
+    return "".join(generation)
+
+
+def expected(prompt: str, tokens: int) -> str:
+    return reference(tiny("llama"), prompt, tokens)
+
+
+def begin_all(engine: BatchEngine, tokens: int = 30) -> list[Generation]:
+    return [engine.begin(Ask(prompt, tokens).request()) for prompt in PROMPTS]
+
+
+def waits_at(gate: Gate, passes: int) -> None:
+    """The engine has made so many passes and stands before the next."""
+    wait_until(lambda: gate.asked == passes + 1, f"{passes} passes were made")
+
+
+def idle_after(engine: BatchEngine) -> None:
+    wait_until(lambda: is_idle(engine), "nothing runs and all memory is given back")

@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings(tmp_path: Path) -> Settings:
     """Default settings with a data folder of this test's own."""
     return load_settings(data=tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def one_compute_thread() -> Iterator[None]:
+    """For what is computed here to compare with: two threads on a busy machine wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

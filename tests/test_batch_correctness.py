@@ -28,22 +28,13 @@ from tests.batch_fixtures import (
 from tests.llm_fixtures import make_tiny_model
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_compute_thread")]
 
 torch = pytest.importorskip("torch")
 
 KINDS = ["llama", "qwen2", "mistral", "gemma3", "gpt2", "bloom", "mpt", "falcon"]
 LENGTHS = (5, 90, 40, 150, 3, 33, 64, 300, 1)
 TOKENS = (30, 20, 25, 12, 60, 33, 5, 40, 50)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_compute_thread() -> Iterator[None]:
-    """For what is computed here to compare with: two threads on a busy machine wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def asks() -> list[Ask]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llm_server.batch.engine import BatchEngine
 from llm_server.engines.engine import Request
 from service_kit.deadline import Deadline
 from service_kit.errors import (
@@ -22,51 +21,24 @@ from service_kit.errors import (
 )
 from service_kit.generation import Generation, Sampling
 from tests.batch_fixtures import (
+    PROMPTS,
     Ask,
-    Gate,
     batch_engine,
+    begin_all,
+    expected,
     gated,
-    is_idle,
+    idle_after,
     reference,
     some_prompts,
+    text_of,
     tiny,
+    waits_at,
 )
 from tests.servers import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_compute_thread")]
 
 torch = pytest.importorskip("torch")
-
-PROMPTS = some_prompts(11, 10, 20, 30, 12)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_compute_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def text_of(generation: Generation) -> str:
-    return "".join(generation)
-
-
-def expected(prompt: str, tokens: int) -> str:
-    return reference(tiny("llama"), prompt, tokens)
-
-
-def begin_all(engine: BatchEngine, tokens: int = 30) -> list[Generation]:
-    return [engine.begin(Ask(prompt, tokens).request()) for prompt in PROMPTS]
-
-
-def waits_at(gate: Gate, passes: int) -> None:
-    """The engine has made so many passes and stands before the next."""
-    wait_until(lambda: gate.asked == passes + 1, f"{passes} passes were made")
-
-
-def idle_after(engine: BatchEngine) -> None:
-    wait_until(lambda: is_idle(engine), "nothing runs and all memory is given back")
 
 
 # Prompts that do not fit.
