@@ -29,7 +29,11 @@ def _m001_sessions_and_trail(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_sessions_and_trail,)
+def _m002_stopped_turns(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE trail ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_sessions_and_trail, _m002_stopped_turns)
 """In order; the file's `user_version` counts those applied. Never changed once released, only added to."""
 
 

@@ -24,6 +24,7 @@ class _Found(BaseModel):
     hits: list[_Hit]
     idf: dict[str, float]
     engine: str
+    retrieval_mode: str = "lexical"
 
 
 class _TutorialFound(BaseModel):
@@ -55,7 +56,7 @@ def _read(question: str, body: dict[str, Any]) -> Retrieved:
     if "hits" in body:
         found = _Found.model_validate(body)
         evidence = tuple(_evidence(n, hit) for n, hit in enumerate(found.hits, start=1))
-        return Retrieved(evidence, found.idf, found.engine)
+        return Retrieved(evidence, found.idf, found.engine, found.retrieval_mode)
     docs = _TutorialFound.model_validate(body).docs
     evidence = tuple(_bare(n, doc) for n, doc in enumerate(docs, start=1))
     return Retrieved(evidence, dict.fromkeys(question_terms(question), 1.0), "ES")

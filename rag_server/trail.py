@@ -21,6 +21,8 @@ class Entry(NamedTuple):
     response: str
     retrieval: str
     answer_mode: str
+    stopped: bool = False
+    """The user stopped the answer: `response` is as far as it came."""
 
 
 class Trail:
@@ -35,24 +37,28 @@ class Trail:
         with self._database.transaction() as db:
             db.execute(
                 """INSERT INTO trail (trace_id, session_id, time, query, new_query, docs, response, retrieval,
-                   answer_mode) VALUES (:trace_id, :session_id, :time, :query, :new_query, :docs, :response,
-                   :retrieval, :answer_mode)""",
+                   answer_mode, stopped) VALUES (:trace_id, :session_id, :time, :query, :new_query, :docs, :response,
+                   :retrieval, :answer_mode, :stopped)""",
                 {**values, "time": time.time()},
             )
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """All entries, oldest first, with the keys of the tutorial's `history.json`; read page by page."""
+        """All entries, oldest first, with the keys of the tutorial's `history.json`; read page by page.
+
+        An answer that was stopped has `"stopped": true` as well.
+        """
         last = 0
         while True:
             rows = (
                 self._database.connection()
                 .execute(
-                    "SELECT n, query, new_query, docs, response, retrieval FROM trail WHERE n > ? ORDER BY n LIMIT ?",
+                    "SELECT n, query, new_query, docs, response, retrieval, stopped FROM trail"
+                    " WHERE n > ? ORDER BY n LIMIT ?",
                     (last, _PAGE),
                 )
                 .fetchall()
             )
-            for n, query, new_query, docs, response, retrieval in rows:
+            for n, query, new_query, docs, response, retrieval, stopped in rows:
                 last = n
                 yield {
                     "query": query,
@@ -60,6 +66,7 @@ class Trail:
                     "docs": json.loads(docs),
                     "response": response,
                     "retrieval": retrieval,
+                    **({"stopped": True} if stopped else {}),
                 }
             if len(rows) < _PAGE:
                 return

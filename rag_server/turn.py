@@ -1,9 +1,11 @@
 """The values that travel through the pipeline. All frozen; each stage makes new ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
+from service_kit.generation import FinishReason, Sampling, Usage
 from service_kit.words import Lang
 
 AnswerMode = Literal["generate", "extract", "refuse"]
@@ -16,6 +18,18 @@ class Message:
     role: Literal["user", "assistant"]
     content: str
     standalone: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it came in, with what its caller said about answering it."""
+
+    session: str
+    query: str
+    trace_id: str
+    system: str = ""
+    """What a caller of the OpenAI route wants the model to heed; other routes have none."""
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,12 @@ class Retrieved:
     evidence: tuple[Evidence, ...]
     idf: Mapping[str, float]
     engine: str
+    mode: str = "lexical"
+    """How the passages were found: es_search's `retrieval_mode`."""
+
+
+NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")
+"""What there is before the search."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +90,19 @@ class Quote:
 
 
 @dataclass(frozen=True)
+class CheckedSentence:
+    """A sentence of the answer, as it was written, and whether the passages that it cites support it."""
+
+    text: str
+    cites: tuple[int, ...]
+    """Numbers of its passages. With `added`, the mark that it lacked: the one passage that clearly supports it."""
+    verified: bool
+    added: bool
+    reason: str | None
+    """Why it is not verified."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the user reads, how it was made, the sentences that it quotes, and what he should know about it."""
 
@@ -77,3 +110,49 @@ class Answer:
     mode: AnswerMode
     quotes: tuple[Quote, ...] = ()
     notices: tuple[str, ...] = ()
+    sentences: tuple[CheckedSentence, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    stopped: bool = False
+    """The user stopped it: `text` is as far as it came."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A passage with the spans of its text to look at: code points, [start, end)."""
+
+    evidence: Evidence
+    highlights: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question with all that was made of it."""
+
+    asked: Asked
+    understood: Understood
+    retrieved: Retrieved
+    shown: tuple[Shown, ...]
+    """The passages that the answer rests on; none when it refuses."""
+    answer: Answer
+    timings: Mapping[str, float]
+    """Milliseconds of each stage that was reached."""
+
+    @property
+    def refused(self) -> bool:
+        return self.answer.mode == "refuse"
+
+    @property
+    def answer_mode(self) -> Literal["generate", "extract"]:
+        """A refusal is no generation."""
+        return "generate" if self.answer.mode == "generate" else "extract"
+
+    @property
+    def docs(self) -> tuple[str, ...]:
+        """The passages that the answer rests on, as the tutorial shows them."""
+        return tuple(shown.evidence.content for shown in self.shown)
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The passages that were found, shown or not."""
+        return tuple(e.content for e in self.retrieved.evidence)

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
 
+    # streams of rag_server
+    heartbeat_s: float = Field(10.0, gt=0)
+
     # the rest
     data: Path = Path("data")
     api_keys: SecretStr | None = None
