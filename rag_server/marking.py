@@ -1,6 +1,6 @@
 """The answer sentence by sentence, while it is being written: each is checked as soon as it ends, and marked.
 
-A sentence is never changed. Behind one that is not verified stands `（未核实：reason）`, behind one that lacked its
+A sentence is never changed. Behind one that is not verified stands its reason, `（未核实：…）`, behind one that lacked its
 mark the mark.
 """
 
@@ -13,12 +13,15 @@ from rag_server.events import Delta, SentenceChecked
 from rag_server.turn import CheckedSentence
 from service_kit.words import Lang, Words
 
-_UNFINISHED = Words("句子未写完", "The sentence was not finished")
-_MARK: dict[Lang, str] = {"zh": "（未核实：{}）", "en": " (unverified: {})"}
-_ANY_MARK = re.compile(r"（未核实：[^）]*）| \(unverified: [^)]*\)")
+_UNFINISHED = Words("未核实：句子没有写完", "not verified: the sentence was not finished")
+_MARK: dict[Lang, str] = {"zh": "（{}）", "en": " ({})"}
+_ANY_MARK = re.compile(r"（未核实：[^）]*）| \(not verified: [^)]*\)")
 _PARENTHESES = {"zh": str.maketrans("（）", "()"), "en": str.maketrans("()", "[]")}
 _HALF_A_MARK = re.compile(r"\s*[\[【［〔(（]?[\s\d,，、]*$")
 """What may yet become a mark of the sentence before it."""
+
+_ENDS = "。！？!?.…」』”]】"
+"""Last characters of a sentence that was not cut off."""
 
 
 def without_marks(text: str) -> str:
@@ -53,38 +56,35 @@ class Marking:
         # The last one may go on; the one before it, too, while what follows may be its mark.
         while ended and not (len(ended) == 1 and _HALF_A_MARK.fullmatch(last)):
             yield from self._close(ended.pop(0))
-        # White space waits: at the end of the answer it is nothing.
-        yield from self._show(self._end_of(ended[0]) if ended else len(self._written.rstrip()))
+        # White space waits: at the end of a sentence its mark comes first, at the end of the answer it is nothing.
+        yield from self._show(len((ended[0] if ended else self._written).rstrip()))
 
     def end(self, *, unfinished: bool) -> Iterator[Delta | SentenceChecked]:
         """What the end of the model's text gives; `unfinished` when its last sentence may have been cut off."""
-        self._written = self._written.rstrip()
-        *ended, last = self._rules.split(self._written) or ("",)
+        *ended, last = self._rules.split(self._written.rstrip()) or ("",)
         for sentence in ended:
             yield from self._close(sentence)
         if last:
-            is_cut = unfinished and last[-1] not in "。！？!?.；;」』”"
-            yield from self._close(last, is_cut=is_cut)
+            yield from self._close(last, is_cut=unfinished and last[-1] not in _ENDS)
 
     def _close(self, sentence: str, *, is_cut: bool = False) -> Iterator[Delta | SentenceChecked]:
-        end = self._end_of(sentence)
-        yield from self._show(end)
-        checked = self._rules.check(sentence)
-        if is_cut:
-            checked = replace(checked, verified=False, added=False, reason=_UNFINISHED.to(self._rules.lang))
-        self.sentences += (checked,)
-        yield SentenceChecked(checked)
-        mark = "".join(f"[{n}]" for n in checked.cites) if checked.added else ""
-        if not checked.verified:
-            lang = self._rules.lang
-            mark += _MARK[lang].format((checked.reason or "").translate(_PARENTHESES[lang]))
-        if mark:
-            self.text += mark
-            yield Delta(mark)
+        """Check the sentence with which the unchecked text begins."""
+        text, lang = sentence.strip(), self._rules.lang
+        yield from self._show(len(sentence.rstrip()))
+        if text:
+            checked = self._rules.check(text)
+            if is_cut:
+                checked = replace(checked, verified=False, added=False, reason=_UNFINISHED.to(lang))
+            self.sentences += (checked,)
+            yield SentenceChecked(checked)
+            mark = "".join(f"[{n}]" for n in checked.cites) if checked.added else ""
+            if not checked.verified:
+                mark += _MARK[lang].format((checked.reason or "").translate(_PARENTHESES[lang]))
+            if mark:
+                self.text += mark
+                yield Delta(mark)
+        end = len(sentence.rstrip())  # white space behind it is shown with what follows
         self._written, self._sent = self._written[end:], max(0, self._sent - end)
-
-    def _end_of(self, sentence: str) -> int:
-        return self._written.index(sentence) + len(sentence)
 
     def _show(self, end: int) -> Iterator[Delta]:
         if end > self._sent:

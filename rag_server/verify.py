@@ -1,0 +1,165 @@
+"""Stage 5: each sentence of an answer is compared with the passages that it cites. Nothing that was written is changed.
+
+A sentence is *verified* when the passages exist and support it: every number, date, 文号, article and quotation stands
+there (in any spelling), negation and modality agree, names are the same, its clauses come from one sentence of the
+passage, and of its words (weighted by idf) enough stand there. A sentence that claims nothing is verified as well.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from rag_server.checks.align import parts_of
+from rag_server.checks.judge import judge, missing_reason, number_reason, stands_in
+from rag_server.checks.lead_in import opening
+from rag_server.checks.marks import cited_pieces, split_sentences, without_marks
+from rag_server.checks.passage import Passage, read_passage
+from rag_server.checks.tokens import Tokens, fold, tokenise
+from rag_server.checks.words import content, numbers_in
+from rag_server.turn import CheckedSentence, Evidence
+from service_kit.words import Lang, Words
+
+__all__ = ["split_sentences", "verify", "verify_sentence"]
+
+LEAST_COVERAGE = 0.7
+"""Share of the sentence's words, weighted by idf, that the passage must have."""
+CLEAR_COVERAGE = 0.85
+"""… for a mark to be added to a sentence that has none."""
+
+_QUOTED = re.compile(r"“([^“”]+)”|「([^「」]+)」|『([^『』]+)』|《([^《》]+)》|\"([^\"]+)\"")
+_NO_BASIS = re.compile(
+    r"(?:材料|资料|参考|文件|文中|文章|原文|证据|依据|文本|上述|提供的?内容|检索|已收录)[^。，,]{0,16}?(?:没有|未|无|不包含|不含|不足以|缺乏|无法)|"
+    r"(?:没有|未能?|无法)(?:找到|查到|提供|检索到|从)[^。，,]{0,12}?(?:依据|信息|内容|材料|答案|规定|资料)|无法(?:回答|确定|判断|得知)|没有依据|"
+    r"以下为材料原文摘录|the (?:references?|documents?|passages?|text|materials?|evidence) (?:do|does) not|no basis|"
+    r"(?:not|n't) (?:mentioned|specified|stated|provided|answer)|these are quotations"
+)
+_SOCIAL = re.compile(
+    r"您好|你好|谢谢|感谢|不客气|希望|请问|如有(?:其他|疑问)|以上(?:就)?是|hello|thank|hope this helps|依据:|sources:|参考:|参考资料:"
+)
+
+
+def verify(
+    text: str, evidence: Sequence[Evidence], idf: Mapping[str, float], lang: Lang
+) -> tuple[CheckedSentence, ...]:
+    """Every sentence of an answer; the texts joined are the answer."""
+    found = tuple(evidence)
+    return tuple(verify_sentence(sentence, found, idf, lang) for sentence in split_sentences(text))
+
+
+def verify_sentence(
+    sentence: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float], lang: Lang
+) -> CheckedSentence:
+    """One sentence, as `split_sentences` cuts it. Words that `idf` lacks count as much as its middle one."""
+    passages = {e.n: read_passage(e) for e in evidence}
+    pieces = cited_pieces(sentence)
+    cites = tuple(dict.fromkeys(n for piece in pieces for n in piece.cites))
+    for n in cites:
+        if n not in passages:
+            reason = Words(f"未核实：没有第[{n}]条材料", f"not verified: there is no passage [{n}]")
+            return CheckedSentence(sentence, cites, verified=False, added=False, reason=reason.to(lang))
+    bare = fold(without_marks(sentence))
+    if _claims_nothing(bare):
+        return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
+    if not cites:
+        return _uncited(sentence, tuple(passages.values()), idf, lang)
+    for piece in _merged(pieces):
+        cited = [passages[n] for n in piece[1]]
+        found = _check(piece[0], cited, idf, LEAST_COVERAGE)
+        if found:
+            others = [p for n, p in passages.items() if n not in cites]
+            better = next((p.n for p in others if not _check(piece[0], [p], idf, CLEAR_COVERAGE)), None)
+            if better:
+                found = Words(f"{found.zh}；[{better}]支持这句话", f"{found.en}; [{better}] supports it")
+            return CheckedSentence(sentence, cites, verified=False, added=False, reason=found.to(lang))
+    return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
+
+
+def _uncited(sentence: str, passages: Sequence[Passage], idf: Mapping[str, float], lang: Lang) -> CheckedSentence:
+    """The first passage that clearly supports the sentence becomes its mark."""
+    for passage in passages:
+        if _check(sentence, [passage], idf, CLEAR_COVERAGE) is None:
+            return CheckedSentence(sentence, (passage.n,), verified=True, added=True, reason=None)
+    reason = Words(
+        "未核实：没有标注依据，也没有材料明确支持", "not verified: no mark, and no passage clearly supports it"
+    )
+    return CheckedSentence(sentence, (), verified=False, added=False, reason=reason.to(lang))
+
+
+def _merged(pieces: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
+    """Neighbours that cite the same passages as one."""
+    merged: list[tuple[str, tuple[int, ...]]] = []
+    for text, cites in pieces:
+        if merged and merged[-1][1] == cites:
+            merged[-1] = (merged[-1][0] + text, cites)
+        else:
+            merged.append((text, cites))
+    return merged
+
+
+def _claims_nothing(folded: str) -> bool:
+    if not any(map(str.isalnum, folded)):
+        return True
+    if folded.rstrip().endswith(("?", ":")) and len(folded) < 40:
+        return True
+    return len(folded) < 80 and bool(_NO_BASIS.search(folded) or (len(folded) < 30 and _SOCIAL.match(folded.strip())))
+
+
+def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least: float) -> Words | None:
+    """Why the passages together do not support the text; None when they do."""
+    marks = "".join(f"[{p.n}]" for p in cited)
+    answer = tokenise(text)
+    if not answer.keys:
+        return None
+    title = cited[0].title
+    skipped = opening(answer.folded, title, " ".join(p.tokens.folded for p in cited))
+    first = next((i for i, (start, _) in enumerate(answer.spans) if start >= skipped), len(answer.keys))
+    return (
+        _check_quotations(text, cited, marks)
+        or _check_opening(answer, first, cited, marks)
+        or _check_claims(answer, first, cited, idf, (least, marks))
+    )
+
+
+def _check_quotations(text: str, cited: Sequence[Passage], marks: str) -> Words | None:
+    for match in _QUOTED.finditer(text):
+        quoted = next(group for group in match.groups() if group)
+        for piece in re.split(r"…+|\.{3,}", quoted):
+            row = tokenise(piece).joined.strip()
+            if row and not any(f" {row} " in p.tokens.joined or f" {row} " in p.facts.joined for p in cited):
+                return Words(
+                    f"未核实：引文“{quoted}”不在{marks}中", f"not verified: the quotation “{quoted}” is not in {marks}"
+                )
+    return None
+
+
+def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: str) -> Words | None:
+    for i in numbers_in(answer, 0, first):
+        if not any(answer.keys[i] in p.keys for p in cited):
+            return number_reason(answer.text(i, i + 1), marks)
+    return None
+
+
+def _check_claims(
+    answer: Tokens, first: int, cited: Sequence[Passage], idf: Mapping[str, float], rules: tuple[float, str]
+) -> Words | None:
+    least, marks = rules
+    last = len(answer.keys)
+    if first == last:
+        return None
+    parts = parts_of(answer, first, last, cited)
+    reason = judge(answer, parts, marks)
+    if reason:
+        return reason
+    words = [word for word in content(answer.words) if word.first >= first]
+    usual = sorted(idf.values())[len(idf) // 2] if idf else 1.0
+    total = covered = 0.0
+    missing = ""
+    for word in words:
+        weight = idf.get(word.text, usual) * (1.0 if len(word.text) > 1 else 0.5)
+        total += weight
+        if any(stands_in(answer, word.first, word.last, part.passage) for part in parts):
+            covered += weight
+        else:
+            missing = missing or word.text
+    if total and covered < least * total:
+        return missing_reason(missing, marks)
+    return None
