@@ -9,21 +9,20 @@ from pydantic import BaseModel
 
 from rag_server import openai_chat, sse
 from rag_server.bodies import CLEAR, CLEARED, Question, StopBody
-from rag_server.database import Database
 from rag_server.events import Done, Event
 from rag_server.llm import LLMService
 from rag_server.pipeline import Pipeline, told_at_once
 from rag_server.responses import (
     DeltaTold,
     EvidenceTold,
-    History,
     Sentence,
     StatusTold,
     StopAnswer,
     TurnBody,
     turn_body,
 )
-from rag_server.trail import as_json_array
+from rag_server.session_routes import add_session_routes, caller_session
+from rag_server.store import open_store
 from rag_server.turn import Asked, Turn
 from service_kit.clients import ServiceClient
 from service_kit.completion_bodies import OPENAI_PREFIX, openai_error
@@ -33,7 +32,6 @@ from service_kit.settings import Settings
 from service_kit.stopping import Stop
 from service_kit.web import Check, create_base_app, current_deadline, error_body, read_body, streamed, watch_client
 from service_kit.web.background import Background, Workers
-from service_kit.web.keys import key_tag, require_admin
 from service_kit.web.openapi import ErrorBody, documented, openapi
 
 READY_TIMEOUT_S = 3.0
@@ -57,14 +55,15 @@ def create_app(settings: Settings) -> Flask:
     )
     llm = ServiceClient("llm_server", settings.address("llm").url, timeout_s=settings.generate_timeout_s, api_key=key)
     generates = settings.answer != "extract"
-    pipeline = Pipeline(settings, search, LLMService(llm) if generates else None, Database(settings.data))
+    store = open_store(settings)
+    pipeline = Pipeline(settings, search, LLMService(llm) if generates else None, store)
     workers = Workers("turn")
 
     def ready(client: ServiceClient) -> dict[str, Any]:
         client.get("/readyz", Deadline.after(READY_TIMEOUT_S))
         return {"url": client.url}
 
-    checks = [Check("es_search", lambda: ready(search))]
+    checks = [Check("es_search", lambda: ready(search)), Check("sessions", store.check)]
     if generates:
         checks.append(Check("llm_server", lambda: ready(llm), required=settings.answer == "generate"))
     app = create_base_app("rag", settings, tuple(checks), _shape_error)
@@ -90,7 +89,7 @@ def create_app(settings: Settings) -> Flask:
     )
     def get_bot_response() -> ResponseReturnValue:
         question = read_body(Question)
-        session, deadline, stop = key_tag(settings) + question.id, current_deadline(), Stop()
+        session, deadline, stop = caller_session(settings, question.id), current_deadline(), Stop()
         asked = Asked(session, question.content, g.request_id)
         if question.content == CLEAR:
             pipeline.clear(session, deadline)
@@ -105,7 +104,7 @@ def create_app(settings: Settings) -> Flask:
     @app.post("/stop")
     @documented("Stop the answer that a session waits for", body=StopBody, answers=StopAnswer, errors=(401,))
     def stop_turn() -> ResponseReturnValue:
-        return {"stopped": pipeline.running.stop(key_tag(settings) + read_body(StopBody).id)}
+        return {"stopped": pipeline.running.stop(caller_session(settings, read_body(StopBody).id))}
 
     @app.post("/v1/chat/completions")
     @documented(
@@ -117,7 +116,7 @@ def create_app(settings: Settings) -> Flask:
     )
     def complete_chat() -> ResponseReturnValue:
         body, stop = read_body(openai_chat.DocumentsChat), Stop()
-        asked = body.to_asked(key_tag(settings) + openai_chat.STATELESS, g.request_id)
+        asked = body.to_asked(caller_session(settings, openai_chat.STATELESS), g.request_id)
         running = begin(pipeline.reply(asked, body.to_history(), current_deadline(), stop), stop)
         if body.stream:
             chunks = openai_chat.Chunks(asked, include_usage=body.includes_usage)
@@ -129,17 +128,12 @@ def create_app(settings: Settings) -> Flask:
     def models() -> ResponseReturnValue:
         return openai_chat.models()
 
-    @app.get("/history.json")
-    @documented("The trail, for this machine or an admin key", answers=History, errors=(401, 403))
-    def history_json() -> ResponseReturnValue:
-        require_admin(settings)
-        return Response(as_json_array(pipeline.trail.entries()), content_type="application/json; charset=utf-8")
-
     @app.get("/openapi.json")
     @documented("This document", other="application/json")
     def openapi_json() -> ResponseReturnValue:
         return openapi(app, "Yiju rag_server", "1")
 
+    add_session_routes(app, settings, store)
     return app
 
 

@@ -1,7 +1,7 @@
 """The answer sentence by sentence, while it is being written: each is checked as soon as it ends, and marked.
 
-A sentence is never changed. Behind one that is not verified stands its reason, `（未核实：…）`, behind one that lacked its
-mark the mark.
+A sentence is never changed. Behind one that is not verified stands its reason, `（未核实：…）`, behind one that lacked
+its mark the mark.
 """
 
 import re
@@ -46,6 +46,8 @@ class Marking:
         """Of the model's text, what is not checked yet."""
         self._sent = 0
         """How much of it has been shown."""
+        self._gap = ""
+        """White space behind the last sentence: shown with what follows."""
         self.text = ""
         self.sentences: tuple[CheckedSentence, ...] = ()
 
@@ -83,12 +85,12 @@ class Marking:
             if mark:
                 self.text += mark
                 yield Delta(mark)
-        end = len(sentence.rstrip())  # white space behind it is shown with what follows
-        self._written, self._sent = self._written[end:], max(0, self._sent - end)
+        self._gap += sentence[len(sentence.rstrip()) :]
+        self._written, self._sent = self._written[len(sentence) :], max(0, self._sent - len(sentence))
 
     def _show(self, end: int) -> Iterator[Delta]:
         if end > self._sent:
-            new = self._written[self._sent : end]
+            new = self._gap + self._written[self._sent : end]
             self.text += new
-            self._sent = end
+            self._gap, self._sent = "", end
             yield Delta(new)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, field_validator
 from rag_server.bodies import LONGEST_QUESTION
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.responses import EvidenceTold, TurnAbout, about, shown
-from rag_server.sessions import HISTORY_LIMIT
-from rag_server.turn import Asked, Message, Turn
+from rag_server.store import HISTORY_LIMIT
+from rag_server.turn import Asked, Message, SessionKey, Turn
 from rag_server.understand import understand
 from service_kit.chat_bodies import MessageBody
 from service_kit.completion_bodies import CompletionBody, openai_usage
@@ -34,7 +34,7 @@ class DocumentsChat(CompletionBody):
             raise ValueError(f"the question is over {LONGEST_QUESTION} characters / 问题超过 {LONGEST_QUESTION} 字")
         return messages
 
-    def to_asked(self, session: str, trace_id: str) -> Asked:
+    def to_asked(self, session: SessionKey, trace_id: str) -> Asked:
         """The question; the system messages, wherever they stand, are what the model shall heed."""
         system = "\n".join(m.content for m in self.to_messages() if m.role == "system")
         return Asked(session, self.messages[-1].content.strip(), trace_id, system, self.to_sampling())

@@ -15,7 +15,6 @@ from rag_server.answer import (
     why_quoting,
 )
 from rag_server.assemble import assemble
-from rag_server.database import Database
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
@@ -23,10 +22,9 @@ from rag_server.marking import Rules, without_marks
 from rag_server.record import entry_of, record
 from rag_server.retrieve import retrieve
 from rag_server.running import RunningTurns
-from rag_server.sessions import Sessions, Turns
 from rag_server.shown import show
+from rag_server.store import SessionKey, Store
 from rag_server.timings import Timings
-from rag_server.trail import Trail
 from rag_server.turn import NOTHING_RETRIEVED, Answer, Asked, Message, Turn, Understood
 from rag_server.understand import language_of, understand
 from rag_server.verify import split_sentences, verify_sentence
@@ -43,15 +41,12 @@ Walk = Generator[Event, None, Turn]
 class Pipeline:
     """All stages with what they work on: the search service, the model service, sessions and trail."""
 
-    def __init__(self, settings: Settings, search: ServiceClient, llm: LLM | None, database: Database) -> None:
+    def __init__(self, settings: Settings, search: ServiceClient, llm: LLM | None, store: Store) -> None:
         self._settings = settings
         self._search = search
         self._llm = llm
-        self._database = database
-        self._turns = Turns()
+        self._store = store
         self.running = RunningTurns()
-        self.sessions = Sessions(database, settings.session_idle_s)
-        self.trail = Trail(database)
 
     def ask(self, asked: Asked, deadline: Deadline, stop: Stop) -> Generator[Event]:
         """Answer one question of a session and record the turn; the last event is `Done`.
@@ -62,22 +57,22 @@ class Pipeline:
             DependencyDown: es_search is down (or llm_server, when `YIJU_ANSWER=generate`).
             Overloaded, DeadlineExceeded, Conflict, InvalidRequest: see the stages.
         """
-        with self.running.one(asked.session, stop), self._turns.one(asked.session, deadline):
-            history = self.sessions.begin_turn(asked.session)
+        with self.running.one(asked.session, stop), self._store.one_turn(asked.session.id, deadline):
+            history = self._store.begin_turn(asked.session)
             turn = yield from self._walk(asked, history, deadline, stop)
-            record(turn, self._database, self.sessions, self.trail)
+            record(turn, self._store)
         yield Done(turn)
 
     def reply(self, asked: Asked, history: Sequence[Message], deadline: Deadline, stop: Stop) -> Generator[Event]:
         """As `ask`, for a caller who brings the history along: no session is read or written."""
         turn = yield from self._walk(asked, history, deadline, stop)
-        self.trail.append(entry_of(turn))
+        self._store.log(entry_of(turn))
         yield Done(turn)
 
-    def clear(self, session: str, deadline: Deadline) -> None:
+    def clear(self, session: SessionKey, deadline: Deadline) -> None:
         """Forget the session's history."""
-        with self._turns.one(session, deadline):
-            self.sessions.clear(session)
+        with self._store.one_turn(session.id, deadline):
+            self._store.clear(session)
 
     def _walk(self, asked: Asked, history: Sequence[Message], deadline: Deadline, stop: Stop) -> Walk:
         current_stop.set(stop)

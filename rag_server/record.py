@@ -1,8 +1,8 @@
 """Stage 6: the bare question and the answer go into the session, everything into the trail."""
 
-from rag_server.database import Database
-from rag_server.sessions import Sessions
-from rag_server.trail import Entry, Trail
+from dataclasses import replace
+
+from rag_server.store import Entry, Store
 from rag_server.turn import Turn
 
 
@@ -17,19 +17,23 @@ def entry_of(turn: Turn) -> Entry:
         turn.answer.text,
         turn.retrieved.engine,
         turn.answer_mode,
-        turn.answer.stopped,
+        refused=turn.refused,
+        stopped=turn.answer.stopped,
     )
 
 
-def record(turn: Turn, database: Database, sessions: Sessions, trail: Trail) -> None:
-    """Write both or neither. An answer that was stopped is kept as far as it came, with a line that says so; one
-    that was stopped before its first character stands in the trail only.
+def record(turn: Turn, store: Store) -> None:
+    """Write session and trail. A stopped answer is kept as far as it came, with a line that says so; one that was
+    stopped before its first character stands in the trail only.
 
     Raises:
-        DependencyDown: the database can not be written.
+        DependencyDown: the store can not be written; then neither is.
     """
-    text = "\n".join((turn.answer.text, *turn.answer.notices)) if turn.answer.stopped else turn.answer.text
-    with database.transaction():
-        if turn.answer.text:
-            sessions.append(turn.asked.session, turn.understood.query, turn.understood.new_query, text)
-        trail.append(entry_of(turn))
+    entry = entry_of(turn)
+    if turn.answer.stopped and not turn.answer.text:
+        store.log(entry)
+        return
+    if turn.answer.stopped:
+        entry = replace(entry, response="\n".join((turn.answer.text, *turn.answer.notices)))
+    # A question that was refused sets no topic for those that follow.
+    store.record(entry, None if turn.refused else turn.understood.new_query)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rag_server.turn import SessionKey
 from service_kit.stopping import Stop
 
 
@@ -12,10 +13,10 @@ class RunningTurns:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stops: dict[str, list[Stop]] = {}
+        self._stops: dict[SessionKey, list[Stop]] = {}
 
     @contextmanager
-    def one(self, session: str, stop: Stop) -> Iterator[None]:
+    def one(self, session: SessionKey, stop: Stop) -> Iterator[None]:
         """While this lasts the turn can be stopped."""
         with self._lock:
             self._stops.setdefault(session, []).append(stop)
@@ -27,7 +28,7 @@ class RunningTurns:
                 if not self._stops[session]:
                     del self._stops[session]
 
-    def stop(self, session: str) -> bool:
+    def stop(self, session: SessionKey) -> bool:
         """Stop all turns of a session; False when there was none."""
         with self._lock:
             stops = tuple(self._stops.get(session, ()))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from service_kit.generation import FinishReason, Sampling, Usage
 from service_kit.words import Lang
@@ -20,11 +20,18 @@ class Message:
     standalone: str | None = None
 
 
+class SessionKey(NamedTuple):
+    """Which session, and who asks for it: `owner` stands for the caller's API key, empty while keys are off."""
+
+    id: str
+    owner: str = ""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A question as it came in, with what its caller said about answering it."""
 
-    session: str
+    session: SessionKey
     query: str
     trace_id: str
     system: str = ""

@@ -12,7 +12,7 @@ from flask import Flask
 from service_kit.errors import GenerationFailed, Overloaded
 from service_kit.settings import Settings
 from tests.corpus import SPECIAL
-from tests.rag_fixtures import PATH, QUESTION, Rag, Told, ask, events_of, rag, searching
+from tests.rag_fixtures import PATH, QUESTION, Told, ask, events_of, rag, searching
 from tests.servers import free_port, served
 
 TRUE = "专项债务收入应当用于公益性资本支出，不得用于经常性支出[1]。"
@@ -151,19 +151,23 @@ def test_slow_stages_are_told_before_the_search_has_answered(settings: Settings)
         assert go_on.wait(20)
         return {"hits": [], "idf": {}, "engine": "x", "retrieval_mode": "hybrid"}
 
-    with served(app) as url, rag(settings, search_url=url, answer="extract") as rag_server:
-        with post(rag_server.url, stream=True) as response:
-            lines = response.iter_lines(chunk_size=1)
-            assert next(lines) == b"event: status"
-            go_on.set()
-            data = [line for line in lines if line.startswith(b"data: ")]
+    with (
+        served(app) as url,
+        rag(settings, search_url=url, answer="extract") as rag_server,
+        post(rag_server.url, stream=True) as response,
+    ):
+        lines = response.iter_lines(chunk_size=1)
+        assert next(lines) == b"event: status"
+        go_on.set()
+        data = [line for line in lines if line.startswith(b"data: ")]
     assert json.loads(data[-1].removeprefix(b"data: "))["retrieval_mode"] == "hybrid"
 
 
 def test_a_session_streams_one_answer_at_a_time(wired: Settings) -> None:
     go_on = Event()
     with rag(wired, TRUE, go_on) as served, post(served.url, stream=True) as first:
-        next(first.iter_lines(chunk_size=1))
+        lines = first.iter_lines(chunk_size=1)  # kept: the connection closes with it
+        next(lines)
         late = requests.post(
             served.url + PATH,
             json={"id": "s1", "content": QUESTION, "stream": True},
@@ -172,3 +176,4 @@ def test_a_session_streams_one_answer_at_a_time(wired: Settings) -> None:
         )
         assert late.status_code == 504
         go_on.set()
+        assert b"event: done" in lines

@@ -33,7 +33,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 RETRY_AFTER_S = 5
 """Said where an overload or a dependency that is down does not say better."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
-_NO_CORS = r"/(?!history\.json).*"
+_NO_CORS = r"/(?!history\.json|trail).*"
 """All paths but the trail, which a page from elsewhere must never read through the administrator's browser."""
 
 
