@@ -12,8 +12,8 @@ from service_kit.errors import YijuError
 
 HEARTBEAT = ": \n\n"
 """A comment: tells proxies and clients that the answer is still being made."""
-HOLD_S = 1.0
-"""So long, at most, the first `status` waits for the search: what fails before is a plain HTTP error."""
+HOLD_S = 0.3
+"""So long, at most, what comes before the first token waits for it: what fails meanwhile is a plain HTTP error."""
 
 
 def sse(name: str, data: str) -> str:
@@ -55,7 +55,7 @@ def streaming(
     try:
         for event in events:
             text = HEARTBEAT if event is None else write(event)
-            if not begun and isinstance(event, Status):
+            if not begun and isinstance(event, Status | EvidenceFound):
                 waiting.append(text)
                 continue
             begun = True

@@ -135,8 +135,8 @@ def test_errors_before_the_start_are_plain(wired: Settings) -> None:
     with rag(wired, TRUE) as served:
         assert post(served.url, " ").status_code == 400
         served.engine.refusal = Overloaded("满", "full", retry_after=8)
-        with requests.post(f"{served.url}{PATH}", json={"id": "s", "content": QUESTION}, timeout=30) as busy:
-            assert (busy.status_code, busy.headers["Retry-After"]) == (429, "8")
+        busy = post(served.url)
+        assert (busy.status_code, busy.headers["Retry-After"]) == (429, "8")
     with rag(wired, TRUE, search_url=f"http://127.0.0.1:{free_port()}") as served:
         response = post(served.url)
     assert (response.status_code, response.json()["error"]["dependency"]) == (503, "es_search")
