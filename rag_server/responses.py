@@ -103,7 +103,7 @@ class DeltaTold(_Model):
     text: str
 
 
-class HistoryEntry(_Model):
+class TutorialEntry(_Model):
     """One answered question of the trail, with the tutorial's keys."""
 
     query: str
@@ -111,11 +111,69 @@ class HistoryEntry(_Model):
     docs: list[str]
     response: str
     retrieval: Annotated[str, Field(description="The search engine")]
-    stopped: Annotated[bool, Field(description="Stopped by the user; only there when true")] = False
 
 
-class History(RootModel[list[HistoryEntry]]):
+class FeedbackShown(_Model):
+    """What a user said of one answer."""
+
+    score: float
+    comment: str | None
+
+
+class TrailEntry(TutorialEntry):
+    """One answered question of the trail, with all that is kept of it."""
+
+    time: Annotated[float, Field(description="Unix seconds")]
+    trace_id: str
+    session_id: str
+    answer_mode: str
+    refused: bool
+    stopped: Annotated[bool, Field(description="Stopped by the user: `response` is as far as it came")]
+    feedback: FeedbackShown | None
+
+
+class History(RootModel[list[TutorialEntry]]):
+    """The trail as the tutorial's `history.json`, oldest first."""
+
+
+class TrailBody(RootModel[list[TrailEntry]]):
     """The trail, oldest first."""
+
+
+class SessionShown(_Model):
+    """One session. Times are Unix seconds."""
+
+    id: str
+    title: str | None
+    created: float
+    last_access: float
+    messages_count: int
+
+
+class SessionList(_Model):
+    """The caller's sessions, last used first."""
+
+    sessions: list[SessionShown]
+
+
+class MessageShown(_Model):
+    """One message of a session."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+class SessionRead(SessionShown):
+    """A session with its messages, oldest first."""
+
+    messages: list[MessageShown]
+
+
+class FeedbackAnswer(_Model):
+    """The feedback is kept."""
+
+    status: Literal["recorded"]
+    trace_id: str
 
 
 class StopAnswer(_Model):

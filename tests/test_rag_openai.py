@@ -58,9 +58,7 @@ def test_a_whole_answer_with_its_evidence(client: OpenAI) -> None:
 
 def test_a_streamed_answer(client: OpenAI) -> None:
     chunks = list(
-        client.chat.completions.create(
-            model="any", messages=ASK, stream=True, stream_options={"include_usage": True}
-        )
+        client.chat.completions.create(model="any", messages=ASK, stream=True, stream_options={"include_usage": True})
     )
     first, *_, last, usage = [DocumentsChunk.model_validate(chunk.model_dump()) for chunk in chunks]
     assert first.choices[0].delta.role == "assistant"

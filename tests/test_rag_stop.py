@@ -139,7 +139,8 @@ def test_the_batch_engine_ends_within_one_step(wired: Settings, hangs_up: bool) 
             gate.open(8)
             seen = b""
             while b"event: delta" not in seen:
-                assert (piece := connection.recv(4096))
+                piece = connection.recv(4096)
+                assert piece
                 seen += piece
             wait_until(lambda: gate.asked == 9, "eight passes were made")
             if hangs_up:

@@ -39,6 +39,8 @@ class _Doc(NamedTuple):
     events: Mapping[str, Model]
     other: str | None
     errors: tuple[int, ...]
+    status: int
+    query: Mapping[str, str]
 
 
 def documented(
@@ -49,15 +51,18 @@ def documented(
     events: Mapping[str, Model] | None = None,
     other: str | None = None,
     errors: tuple[int, ...] = (),
+    status: int = 200,
+    query: Mapping[str, str] | None = None,
 ) -> Callable[[View], View]:
     """Say of a view what it does, reads and answers; put below the route's own decorator.
 
     `events`: server-sent events by name, where it streams; `""` is an event without a name. `other`: a content type
-    that it answers with beside, or instead of, JSON. `errors`: statuses that any request with a body may not get.
+    that it answers with beside, or instead of, JSON. `errors`: statuses beside those of any request with a body.
+    `status`: when all is well. `query`: parameters behind the `?` and what they are.
     """
 
     def keep(view: View) -> View:
-        setattr(view, _ATTRIBUTE, _Doc(text, body, answers, events or {}, other, errors))
+        setattr(view, _ATTRIBUTE, _Doc(text, body, answers, events or {}, other, errors, status, query or {}))
         return view
 
     return keep
@@ -106,14 +111,14 @@ def _operation(path: str, doc: _Doc, refs: Mapping[Any, Any]) -> dict[str, Any]:
     error = {"application/json": {"schema": refs[ErrorBody, "serialization"]}}
     operation: dict[str, Any] = {
         "summary": doc.text,
-        "responses": {"200": {"description": "OK", "content": content}}
+        "responses": {str(doc.status): {"description": HTTPStatus(doc.status).phrase, "content": content}}
         | {str(status): {"description": HTTPStatus(status).phrase, "content": error} for status in errors},
     }
-    names = re.findall(r"{([^}]+)}", path)
-    if names:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    text = {"schema": {"type": "string"}}
+    parameters = [{"name": name, "in": "path", "required": True} | text for name in re.findall(r"{([^}]+)}", path)]
+    parameters += [{"name": name, "in": "query", "description": what} | text for name, what in doc.query.items()]
+    if parameters:
+        operation["parameters"] = parameters
     if doc.body:
         body = {"application/json": {"schema": refs[doc.body, "validation"]}}
         operation["requestBody"] = {"required": True, "content": body}
