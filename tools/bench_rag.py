@@ -122,7 +122,8 @@ def main() -> int:
             one = measure(name, port, clients, args.seconds)
             found.append(one)
             print(
-                f"{one.name:34} {one.clients} client(s) {one.per_s:8.1f}/s  p50 {one.p50_ms:6.2f} ms  p99 {one.p99_ms:6.2f} ms",
+                f"{one.name:36} {one.clients} client(s) {one.per_s:8.1f}/s  "
+                f"p50 {one.p50_ms:6.2f} ms  p99 {one.p99_ms:6.2f} ms",
                 flush=True,
             )
 
