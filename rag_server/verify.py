@@ -27,11 +27,15 @@ CLEAR_COVERAGE = 0.85
 
 _QUOTED = re.compile(r"“([^“”]+)”|「([^「」]+)」|『([^『』]+)』|《([^《》]+)》|\"([^\"]+)\"")
 _NO_BASIS = re.compile(
-    r"(?:材料|资料|参考|文件|文中|文章|原文|证据|依据|文本|上述|提供的?内容|检索|已收录)[^。，,]{0,16}?(?:没有|未|无|不包含|不含|不足以|缺乏|无法)|"
-    r"(?:没有|未能?|无法)(?:找到|查到|提供|检索到|从)[^。，,]{0,12}?(?:依据|信息|内容|材料|答案|规定|资料)|无法(?:回答|确定|判断|得知)|没有依据|"
-    r"以下为材料原文摘录|the (?:references?|documents?|passages?|text|materials?|evidence) (?:do|does) not|no basis|"
-    r"(?:not|n't) (?:mentioned|specified|stated|provided|answer)|these are quotations"
+    r"^(?:(?:很?抱歉|对不起|根据|从|在|就|因此|所以|但|但是|不过|然而|目前|现有|综上|,)\s*)*"
+    r"(?:(?:以上|上述|所给|给出的?|提供的?|所提供的|已有|现有|有关|相关|已收录的?|检索到?的?|参考)*(?:材料|资料|参考|文件|文中|文章|原文|证据|依据|文本|文献|信息|内容)"
+    r"(?:\[\d+\])*(?:中|里|内|本身)?(?:都|也|均|并|来看|看|,)*)?"
+    r"(?:没有|并?未能?|尚?无法?|不包含|不含|不足以|缺乏|不能)(?:直接|明确|具体|充分|足够)*"
+    r"(?:找到|查到|检索到|提供|提到|提及|说明|涉及|给出|记载|规定|包含|相关|有关|关于|依据|信息|答案|回答|确定|判断|得知|对应|任何|可以|能够|足够|可供|这|该|此)"
+    r"|^以下为材料原文摘录|the (?:references?|documents?|passages?|text|materials?|evidence) (?:do|does|did) not|no basis"
+    r"|(?:not|n't) (?:mentioned|specified|stated|provided|answer)|these are quotations"
 )
+"""Says that the material says nothing. With a number or a name in it, it is checked like any other sentence."""
 _SOCIAL = re.compile(
     r"您好|你好|谢谢|感谢|不客气|希望|请问|如有(?:其他|疑问)|以上(?:就)?是|hello|thank|hope this helps|依据:|sources:|参考:|参考资料:"
 )
@@ -100,7 +104,8 @@ def _claims_nothing(folded: str) -> bool:
         return True
     if folded.rstrip().endswith(("?", ":")) and len(folded) < 40:
         return True
-    return len(folded) < 80 and bool(_NO_BASIS.search(folded) or (len(folded) < 30 and _SOCIAL.match(folded.strip())))
+    said = folded.strip()
+    return len(said) < 80 and bool(_NO_BASIS.search(said) or (len(said) < 30 and _SOCIAL.match(said)))
 
 
 def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least: float) -> Words | None:
@@ -114,6 +119,7 @@ def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least:
     first = next((i for i, (start, _) in enumerate(answer.spans) if start >= skipped), len(answer.keys))
     return (
         _check_quotations(text, cited, marks)
+        or _check_doc_nos(answer, cited, marks)
         or _check_opening(answer, first, cited, marks)
         or _check_claims(answer, first, cited, idf, (least, marks))
     )
@@ -136,6 +142,24 @@ def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: 
         if not any(answer.keys[i] in p.keys for p in cited):
             return number_reason(answer.text(i, i + 1), marks)
     return None
+
+
+def _check_doc_nos(answer: Tokens, cited: Sequence[Passage], marks: str) -> Words | None:
+    """A 文号 with what stands before its year: 财预〔2016〕155号 is not 财库〔2016〕155号."""
+    for i, key in enumerate(answer.keys):
+        if not key.startswith("#〔"):
+            continue
+        first = i
+        while first > max(0, i - 2) and _adjoins(answer, first):
+            first -= 1
+        if not any(stands_in(answer, first, i + 1, p) for p in cited):
+            return number_reason(answer.text(first, i + 1), marks)
+    return None
+
+
+def _adjoins(answer: Tokens, i: int) -> bool:
+    """Whether a word stands directly before token i."""
+    return answer.word_of[i - 1] >= 0 and answer.spans[i - 1][1] == answer.spans[i][0]
 
 
 def _check_claims(

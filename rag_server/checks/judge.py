@@ -5,12 +5,15 @@ from collections.abc import Iterator, Sequence
 from rag_server.checks.align import Change, Part
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
-from rag_server.checks.tokens import STRONG, Tokens, Word
+from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
 from rag_server.checks.words import content, is_name, numbers_in, points_back, same_meaning, words_in
 from service_kit.words import Words
 
 CLOSE = 0.6
 """A clause of which at least this share stands in the passage is a copy: a word that differs in it is a changed fact."""
+
+LONGEST_SUBJECT = 12
+NOUNS = ("n", "eng", "x", "j", "zg", "s")
 
 
 def judge(answer: Tokens, parts: Sequence[Part], marks: str) -> Words | None:
@@ -20,7 +23,7 @@ def judge(answer: Tokens, parts: Sequence[Part], marks: str) -> Words | None:
             reason = _judge_change(answer, part, change, marks)
             if reason:
                 return reason
-    return _joined(parts, marks)
+    return _joined(answer, parts, marks)
 
 
 def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Words | None:
@@ -56,20 +59,34 @@ def _judge_words(
     claims, were = content(new), content(old)
     if not claims or answer.text(change.first, change.last) == old_text:
         return None
-    back = points_back(old, old_text) or not were
+    close = _is_close(answer, part, change)
     for word in claims:
-        if same_meaning(word, were) or word.text in old_text and len(word.text) > 1 and old_text.endswith(word.text):
+        if same_meaning(word, were) or (len(word.text) > 1 and old_text.endswith(word.text)):
             continue
-        known = set(answer.keys[word.first : word.last]) <= part.passage.keys and stands_in(
-            answer, word.first, word.last, part.passage
-        )
-        if back and known:
+        known = stands_in(answer, word.first, word.last, part.passage)
+        if known and (points_back(old, old_text) or stands_in_facts(answer, word, part.passage)):
             continue
-        if were and _is_close(answer, part, change):
+        if were and close:
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
+        if known and close and word.tag.startswith(NOUNS) and not _names_the_subject(answer, part, change):
+            return _elsewhere_reason(word.text, marks)
     return None
+
+
+def _names_the_subject(answer: Tokens, part: Part, change: Change) -> bool:
+    """Whether what was put in only says of whom a sentence speaks that says it nowhere itself: the passage begins so."""
+    row = answer.keys[change.first : change.last]
+    if not answer.breaks[change.first] or part.begins > part.unit.first + 1 or len(row) > LONGEST_SUBJECT:
+        return False
+    keys = part.passage.tokens.keys
+    return any(keys[unit.first : unit.first + len(row)] == row for unit in part.passage.units)
+
+
+def stands_in_facts(answer: Tokens, word: Word, passage: Passage) -> bool:
+    """Whether a word stands in the title or what else is known of a passage."""
+    return f" {' '.join(answer.keys[word.first : word.last])} " in passage.facts.joined
 
 
 def stands_in(answer: Tokens, first: int, last: int, passage: Passage) -> bool:
@@ -79,22 +96,15 @@ def stands_in(answer: Tokens, first: int, last: int, passage: Passage) -> bool:
 
 
 def _is_close(answer: Tokens, part: Part, change: Change) -> bool:
-    """Whether the clause around a change is a copy otherwise."""
-    first, last = clause_around(answer, change.first, part)
-    outside = [i for i in range(first, last) if not change.first <= i < change.last]
-    kept = sum(i in part.kept for i in outside)
-    return len(outside) >= 2 and kept >= CLOSE * len(outside)
-
-
-def clause_around(answer: Tokens, i: int, part: Part) -> tuple[int, int]:
-    """The clause that token i lies in."""
-    first = min(i, part.last - 1)
+    """Whether the clauses around a change are a copy otherwise."""
+    first, last = change.first, change.last
     while first > part.first and not answer.breaks[first]:
         first -= 1
-    last = i + 1
     while last < part.last and not answer.breaks[last]:
         last += 1
-    return first, last
+    outside = [*range(first, change.first), *range(change.last, last)]
+    kept = sum(i in part.kept for i in outside)
+    return len(outside) >= 2 and kept >= CLOSE * len(outside)
 
 
 def _dropped(theirs: Tokens, part: Part, change: Change) -> Iterator[tuple[int, int]]:
@@ -108,14 +118,14 @@ def _dropped(theirs: Tokens, part: Part, change: Change) -> Iterator[tuple[int, 
             yield first, last  # one clause stands for another
 
 
-def _joined(parts: Sequence[Part], marks: str) -> Words | None:
+def _joined(answer: Tokens, parts: Sequence[Part], marks: str) -> Words | None:
     """Whether clauses of different sentences were joined into one that the passage does not say."""
     if len(parts) > 1 and not all(_is_whole(part) for part in parts):
         return splice_reason(marks)
     for part in parts:
         theirs = part.passage.tokens
         for change in part.changes:
-            if change.first > part.first and change.last < part.last and _skips_a_border(theirs, change):
+            if change.first > part.first and change.last < part.last and _skips_a_border(answer, theirs, change):
                 return splice_reason(marks)
     return None
 
@@ -125,9 +135,13 @@ def _is_whole(part: Part) -> bool:
     return part.begins - part.unit.first <= 2 and part.unit.last - part.ends <= 2
 
 
-def _skips_a_border(theirs: Tokens, change: Change) -> bool:
-    """Whether what was left out begins within one of the stretches between semicolons and ends within another."""
-    borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= STRONG]
+def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
+    """Whether what was left out begins within one clause and ends within another one.
+
+    Where the answer has a mark of its own at that place, only semicolons count: it left out clauses, then.
+    """
+    least = STRONG if answer.breaks[change.last] else SOFT
+    borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= least]
     return bool(borders) and change.was_first not in borders and change.was_last not in borders
 
 
@@ -139,6 +153,10 @@ def number_reason(number: str, marks: str) -> Words:
 def missing_reason(word: str, marks: str) -> Words:
     """A word that the passages do not have."""
     return Words(f"未核实：“{word}”不在{marks}中", f"not verified: “{word}” is not in {marks}")
+
+
+def _elsewhere_reason(word: str, marks: str) -> Words:
+    return Words(f"未核实：“{word}”在{marks}中不在这句话里", f"not verified: {marks} does not have “{word}” in this place")
 
 
 def splice_reason(marks: str) -> Words:

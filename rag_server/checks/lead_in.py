@@ -27,10 +27,11 @@ _ENGLISH = re.compile(
     r"specifically|finally|first|firstly|second|secondly|as stated|the (?:document|text|passage|reference|material)s? "
     r"(?:states?|says?|shows?|notes?|provides?)(?: that)?|based on the (?:references?|documents?|text|passages?|evidence))\s*[,:]?\s+"
 )
-_FIRST_CLAUSE = re.compile(r"[^,:;。!?]{2,80}?[,:]")
-_NAMED = re.compile(r"《[^《》]{1,60}》(?:\s*\([^()]{2,40}\))?")
+_FIRST_CLAUSE = re.compile(r"[^,:;。!?]{1,90}?[,:]")
+_NAMED = re.compile(r"《[^《》]{1,60}》|\"[^\"]{1,60}\"|\0")
+_NUMERAL = r"[\d一二三四五六七八九十百千〇零]+"
 _NUMBERED = re.compile(
-    r"第?[\d一二三四五六七八九十百千〇零]+(?:条|款|项|章|节|编|号)|第[\d一二三四五六七八九十百千〇零]+"
+    rf"[\u4e00-\u9fff]{{0,8}}[〔\[(【]{_NUMERAL}[〕\])】]第?{_NUMERAL}号|第?\(?{_NUMERAL}\)?(?:条|款|项|章|节|编|号)(?:之{_NUMERAL})?"
 )
 MOST = 4
 
@@ -42,7 +43,7 @@ def opening(folded: str, title: str, passage: str) -> int:
     A clause that stands in the passage itself is no opening.
 
     >>> opening("根据《预算法》第三十五条的规定,不得举债。", "预算法", "不得举债。")
-    17
+    16
     """
     at = 0
     for _ in range(MOST):
@@ -59,11 +60,13 @@ def _one(text: str, title: str, passage: str) -> int:
     fixed = _OPENINGS.match(rest) or _ENGLISH.match(rest)
     if fixed and fixed.group().strip(" ,:、。") not in passage:
         return blank + fixed.end()
-    clause = _FIRST_CLAUSE.match(rest)
-    if clause and re.match(_CUE, rest) and clause.group()[:-1] not in passage:
-        said = re.sub(rf"^{_CUE}", "", clause.group()[:-1])
-        if title and title in said:
-            said = said.replace(title, "")
-        if not _VOCABULARY.sub("", _NUMBERED.sub("", _NAMED.sub("", said))):
-            return blank + clause.end()
-    return 0
+    named = re.sub(rf"(?:中华人民共和国)?{re.escape(title)}", lambda match: "\0" * len(match.group()), rest) if title else rest
+    clause = _FIRST_CLAUSE.match(named)
+    if clause is None or rest[: clause.end() - 1] in passage:
+        return 0
+    said = clause.group()[:-1]
+    left = re.sub(rf"^{_CUE}", "", said)
+    bare = _NUMBERED.sub("", _NAMED.sub("", left))
+    if (left == said and bare == left) or _VOCABULARY.sub("", bare):
+        return 0
+    return blank + clause.end()

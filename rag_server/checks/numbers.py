@@ -95,6 +95,7 @@ def _sum(text: str) -> Fraction:
     total = section = digit = Fraction(0)
     seen = False  # whether a digit stands before the scale: 十二 has none, and means one
     last_scale = 1
+    used: set[int] = set()
     for piece in re.findall(rf"\d+(?:\.\d+)?|[{_WRITTEN}]|[{_SCALES}]", text):
         if piece in _DIGITS:
             digit, seen = Fraction(_DIGITS[piece]), True
@@ -107,10 +108,11 @@ def _sum(text: str) -> Fraction:
             scale = _LARGE[piece]
             if section == 0 and total == 0:
                 total = Fraction(scale)
-            elif section == 0 or total and scale > 10**4 and total < scale:
-                total = (total + section) * scale  # 万亿: the scale of all before it
+            elif section == 0 or scale in used or (total and total < scale):
+                total = (total + section) * scale  # 万亿, 二万三千八百万: the scale of all before it
             else:
                 total += section * scale
+            used.add(scale)
             section, digit, seen, last_scale = Fraction(0), Fraction(0), False, scale
         else:
             digit, seen = Fraction(piece), True

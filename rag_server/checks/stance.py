@@ -38,10 +38,10 @@ def stances(words: Iterable[Word]) -> Counter[str]:
     found: Counter[str] = Counter()
     for word in words:
         name = _CLASS_OF.get(word.text)
-        if name is None and word.text not in _HARMLESS and _NEGATES.search(word.text):
-            name = "not"
         if name:
             found[name] += 1
+        elif word.text not in _HARMLESS:
+            found["not"] += len(_NEGATES.findall(word.text))
     if found["not"]:
         _join(found)
     return +found

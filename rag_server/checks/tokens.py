@@ -17,7 +17,7 @@ SOFT, STRONG, FULL = 1, 2, 3
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"(?P<han>[{_HAN}])|(?P<word>[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)?)|(?P<mark>[^\w\s]|\s+)")
 _ITEM = re.compile(
-    r"(?:^|(?<=[\n;:；：。]))[ \t\u3000]*"
+    r"(?:^|(?<=[\n;:。,]))[ \t\u3000]*"
     r"(?:\([一二三四五六七八九十\d]{1,3}\)、?|[一二三四五六七八九十]{1,3}、|\d{1,2}(?:[.、)](?!\d))|[-*•·#]+(?=\s))"
 )
 """Where an item of a list begins: its number says nothing."""

@@ -32,6 +32,8 @@ _OPPOSED = frozenset(
     "上下大小多少高低进出买卖收支内外前后左右东西南北男女父母新旧长短增减升降正副甲乙丙丁先后早晚主次公私国省市县区乡村镇首末春夏秋冬"
 )
 
+_EMPTY = frozenset("于为在的了以到成着过")
+
 
 def content(words: Iterable[Word]) -> list[Word]:
     """The words that name or say something; words of stance are judged by themselves."""
@@ -76,8 +78,8 @@ def same_meaning(word: Word, others: Sequence[Word]) -> bool:
 
 
 def _near(one: str, other: str) -> bool:
-    different = set(one) ^ set(other)
-    return bool(set(one) & set(other)) and not different & _OPPOSED
+    mine, theirs = set(one) - _EMPTY, set(other) - _EMPTY
+    return bool(mine & theirs) and not (mine ^ theirs) & _OPPOSED
 
 
 def points_back(words: Sequence[Word], text: str) -> bool:
