@@ -18,7 +18,7 @@ from rag_server.checks.words import content, numbers_in
 from rag_server.turn import CheckedSentence, Evidence
 from service_kit.words import Lang, Words
 
-__all__ = ["split_sentences", "verify", "verify_sentence"]
+__all__ = ["marked", "split_sentences", "verify", "verify_sentence"]
 
 LEAST_COVERAGE = 0.7
 """Share of the sentence's words, weighted by idf, that the passage must have."""
@@ -27,18 +27,24 @@ CLEAR_COVERAGE = 0.85
 
 _QUOTED = re.compile(r"“([^“”]+)”|「([^「」]+)」|『([^『』]+)』|《([^《》]+)》|\"([^\"]+)\"")
 _NO_BASIS = re.compile(
-    r"^(?:(?:很?抱歉|对不起|根据|从|在|就|因此|所以|但|但是|不过|然而|目前|现有|综上|,)\s*)*"
-    r"(?:(?:以上|上述|所给|给出的?|提供的?|所提供的|已有|现有|有关|相关|已收录的?|检索到?的?|参考)*(?:材料|资料|参考|文件|文中|文章|原文|证据|依据|文本|文献|信息|内容)"
-    r"(?:\[\d+\])*(?:中|里|内|本身)?(?:都|也|均|并|来看|看|,)*)?"
-    r"(?:没有|并?未能?|尚?无法?|不包含|不含|不足以|缺乏|不能)(?:直接|明确|具体|充分|足够)*"
-    r"(?:找到|查到|检索到|提供|提到|提及|说明|涉及|给出|记载|规定|包含|相关|有关|关于|依据|信息|答案|回答|确定|判断|得知|对应|任何|可以|能够|足够|可供|这|该|此)"
-    r"|^以下为材料原文摘录|the (?:references?|documents?|passages?|text|materials?|evidence) (?:do|does|did) not|no basis"
-    r"|(?:not|n't) (?:mentioned|specified|stated|provided|answer)|these are quotations"
+    r"^(?:(?:很?抱歉|对不起|根据|从|在|就|因此|所以|但|但是|不过|然而|目前|综上|,)\s*)*"
+    r"(?:(?:以上|上述|所给|给出的?|[所您]?提供的?|已有|现有|已收录的?|检索到?的?|参考)+"
+    r"(?:材料|资料|文件|文章|证据|依据|文本|文献|信息|内容)(?:中|里|内)?|(?:材料|资料|参考|文档|原文|文)(?:\[\d+\])*[中里内])"
+    r"(?:都|也|均|并|来看|看|,)*(?:没有|未能?|无法?|不包含|不含|不足以|缺乏|不能)(?:直接|明确|具体|充分|足够|任何)*"
+    r"(?:找到|查到|检索到|提供|提到|提及|说明|涉及|给出|记载|规定|包含|相关|有关|关于|依据|信息|答案|回答|确定|判断|得知|对应|可以|能够|可供)"
+    r"|^(?:很?抱歉|对不起)?,?(?:我|目前|暂时?)*(?:无法|不能)(?:回答|确定|判断)(?:该|此|这|您|上述)"
+    r"|^(?:没有|未)(?:找到|检索到|查到)(?:相关|有关|任何|可以|能够|足够)|^以下为材料原文摘录"
+    r"|^(?:i'm sorry|sorry|unfortunately|however|but|,|\s)*"
+    r"the (?:references?|documents?|passages?|text|materials?|evidence)"
+    r" (?:do|does|did) not (?:mention|say|state|specify|provide|contain|answer|include)|^these are quotations"
 )
-"""Says that the material says nothing. With a number or a name in it, it is checked like any other sentence."""
+"""Says that the material says nothing, or that it is quoted."""
 _SOCIAL = re.compile(
-    r"您好|你好|谢谢|感谢|不客气|希望|请问|如有(?:其他|疑问)|以上(?:就)?是|hello|thank|hope this helps|依据:|sources:|参考:|参考资料:"
+    r"(?:您好|你好|谢谢|感谢您|不客气|希望(?:以上|这|对您|能)|如有(?:其他|疑问|任何)|以上(?:就)?是|"
+    r"hello|thank|hope this helps)"
 )
+_LONGEST_EMPTY = 80
+"""Characters of a sentence that may claim nothing."""
 
 
 def verify(
@@ -61,7 +67,7 @@ def verify_sentence(
             reason = Words(f"未核实：没有第[{n}]条材料", f"not verified: there is no passage [{n}]")
             return CheckedSentence(sentence, cites, verified=False, added=False, reason=reason.to(lang))
     bare = fold(without_marks(sentence))
-    if _claims_nothing(bare):
+    if _claims_nothing(bare, cites):
         return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
     if not cites:
         return _uncited(sentence, tuple(passages.values()), idf, lang)
@@ -75,6 +81,18 @@ def verify_sentence(
                 found = Words(f"{found.zh}；[{better}]支持这句话", f"{found.en}; [{better}] supports it")
             return CheckedSentence(sentence, cites, verified=False, added=False, reason=found.to(lang))
     return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
+
+
+def marked(checked: CheckedSentence) -> str:
+    """The sentence as it is to be shown: with the mark that was added, before the white space at its end.
+
+    >>> marked(CheckedSentence("可以。\\n", (2,), verified=True, added=True, reason=None))
+    '可以。[2]\\n'
+    """
+    if not checked.added:
+        return checked.text
+    text = checked.text.rstrip()
+    return text + "".join(f"[{n}]" for n in checked.cites) + checked.text[len(text) :]
 
 
 def _uncited(sentence: str, passages: Sequence[Passage], idf: Mapping[str, float], lang: Lang) -> CheckedSentence:
@@ -99,13 +117,17 @@ def _merged(pieces: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tu
     return merged
 
 
-def _claims_nothing(folded: str) -> bool:
-    if not any(map(str.isalnum, folded)):
-        return True
-    if folded.rstrip().endswith(("?", ":")) and len(folded) < 40:
-        return True
+def _claims_nothing(folded: str, cites: Sequence[int]) -> bool:
     said = folded.strip()
-    return len(said) < 80 and bool(_NO_BASIS.search(said) or (len(said) < 30 and _SOCIAL.match(said)))
+    if not any(map(str.isalnum, said)):
+        return True
+    if len(said) > _LONGEST_EMPTY:
+        return False
+    if _NO_BASIS.search(said):
+        return True
+    if cites or any(map(str.isdigit, said)):
+        return False
+    return said.endswith(("?", ":")) or (len(said) < _LONGEST_EMPTY / 2 and bool(_SOCIAL.match(said)))
 
 
 def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least: float) -> Words | None:
@@ -138,9 +160,13 @@ def _check_quotations(text: str, cited: Sequence[Passage], marks: str) -> Words 
 
 
 def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: str) -> Words | None:
+    """What an opening names must be there; an article that it names must be the passage's own, where that is known."""
+    own = frozenset[str]().union(*(p.articles for p in cited))
     for i in numbers_in(answer, 0, first):
-        if not any(answer.keys[i] in p.keys for p in cited):
-            return number_reason(answer.text(i, i + 1), marks)
+        is_article = answer.keys[i].startswith("#第") and answer.keys[i + 1 : i + 2] == ("条",)
+        known = answer.keys[i] in own if own and is_article else any(answer.keys[i] in p.keys for p in cited)
+        if not known:
+            return number_reason(answer.text(i, min(i + 1 + is_article, len(answer.keys))), marks)
     return None
 
 

@@ -102,7 +102,7 @@ def _whole(tokens: Tokens, i: int) -> bool:
 
 
 def _slid(answer: Tokens, theirs: Tokens, change: Change, unit: Unit, bounds: tuple[int, int]) -> Change:
-    """A pure deletion or insertion moved, where it may be moved, to begin behind a mark: a clause is what was dropped."""
+    """A pure deletion moved, where it may be moved, to begin and end at marks: a clause is what was dropped."""
     first, last, was_first, was_last = change
     if first == last:
         for step in _moves(theirs, was_first, was_last, unit.first, unit.last):

@@ -6,14 +6,13 @@ from rag_server.checks.align import Change, Part
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
 from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
-from rag_server.checks.words import content, is_name, numbers_in, points_back, same_meaning, words_in
+from rag_server.checks.words import NOUN_TAGS, content, is_name, numbers_in, points_back, same_meaning, words_in
 from service_kit.words import Words
 
 CLOSE = 0.6
-"""A clause of which at least this share stands in the passage is a copy: a word that differs in it is a changed fact."""
-
+"""A clause of which at least this share stands in the passage is a copy: a word that differs is a changed fact."""
 LONGEST_SUBJECT = 12
-NOUNS = ("n", "eng", "x", "j", "zg", "s")
+"""Tokens that may be put before a sentence to say of whom it speaks."""
 
 
 def judge(answer: Tokens, parts: Sequence[Part], marks: str) -> Words | None:
@@ -70,13 +69,13 @@ def _judge_words(
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
-        if known and close and word.tag.startswith(NOUNS) and not _names_the_subject(answer, part, change):
+        if known and close and word.tag.startswith(NOUN_TAGS) and not _names_the_subject(answer, part, change):
             return _elsewhere_reason(word.text, marks)
     return None
 
 
 def _names_the_subject(answer: Tokens, part: Part, change: Change) -> bool:
-    """Whether what was put in only says of whom a sentence speaks that says it nowhere itself: the passage begins so."""
+    """Whether what was put in only says of whom the sentence speaks, as some sentence of the passage begins."""
     row = answer.keys[change.first : change.last]
     if not answer.breaks[change.first] or part.begins > part.unit.first + 1 or len(row) > LONGEST_SUBJECT:
         return False
@@ -156,7 +155,9 @@ def missing_reason(word: str, marks: str) -> Words:
 
 
 def _elsewhere_reason(word: str, marks: str) -> Words:
-    return Words(f"未核实：“{word}”在{marks}中不在这句话里", f"not verified: {marks} does not have “{word}” in this place")
+    return Words(
+        f"未核实：“{word}”在{marks}中不在这句话里", f"not verified: {marks} does not have “{word}” in this place"
+    )
 
 
 def splice_reason(marks: str) -> Words:

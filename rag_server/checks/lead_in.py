@@ -9,8 +9,14 @@ _VOCABULARY = re.compile(
     r"介绍|描述|记载|记录|报道|显示|可知|可见|得知|看出|来看|所知|可以|我们|所|的|中|里|之|第|条|款|项|目|及|和|与|、|了解|悉|知|说明|表述|"
     r"明确|指出|提到|提及|称|述|引用|来源|页|段|第?\s*\[\d+\]|[\s\[\]()（）“”\"'—…·]"
 )
-_SAID = r"(?:明确|清楚|中|里|对此|曾|还|也|均|都|已|的)*(?:规定|指出|显示|提到|提及|表明|说明|记载|介绍|要求|写道|描述|称|载明|写明|强调|认为|可知|可见)(?:了|到|道)?"
-_DOCUMENT = r"(?:上述|该|本|所给|提供的|相关|有关|现有)?(?:参考)?(?:材料|资料|文件|文献|参考|文中|原文|规定|办法|条例|通知|意见|条文|法律|法规|文章|文本|依据)"
+_SAID = (
+    r"(?:明确|清楚|中|里|对此|曾|还|也|均|都|已|的)*"
+    r"(?:规定|指出|显示|提到|提及|表明|说明|记载|介绍|要求|写道|描述|称|载明|写明|强调|认为|可知|可见)(?:了|到|道)?"
+)
+_DOCUMENT = (
+    r"(?:上述|该|本|所给|提供的|相关|有关|现有)?(?:参考)?"
+    r"(?:材料|资料|文件|文献|参考|文中|原文|规定|办法|条例|通知|意见|条文|法律|法规|文章|文本|依据)"
+)
 _OPENINGS = re.compile(
     r"(?:综上(?:所述|可知|可见)?|总之|总而言之|因此|所以|故而|由此可见|由此可知|由此|可见|可知|简言之|简而言之|简单来说|简单地说|总的来说|总的来讲|"
     r"总体而言|总体来看|概括来说|概括而言|概括地说|具体来说|具体而言|具体地说|具体来讲|首先|其次|再次|再者|最后|此外|另外|同时|除此之外|与此同时|"
@@ -25,7 +31,8 @@ _ENGLISH = re.compile(
     r"(?:according to (?:the )?(?:references?|documents?|materials?|text|passages?|evidence|provisions?|rules?|law)|"
     r"in summary|in conclusion|therefore|thus|overall|in short|in addition|additionally|moreover|furthermore|also|"
     r"specifically|finally|first|firstly|second|secondly|as stated|the (?:document|text|passage|reference|material)s? "
-    r"(?:states?|says?|shows?|notes?|provides?)(?: that)?|based on the (?:references?|documents?|text|passages?|evidence))\s*[,:]?\s+"
+    r"(?:states?|says?|shows?|notes?|provides?)(?: that)?|"
+    r"based on the (?:references?|documents?|text|passages?|evidence))\s*[,:]?\s+"
 )
 _FIRST_CLAUSE = re.compile(r"[^,:;。!?]{1,90}?[,:]")
 _NAMED = re.compile(r"《[^《》]{1,60}》|\"[^\"]{1,60}\"|\0")
@@ -60,7 +67,11 @@ def _one(text: str, title: str, passage: str) -> int:
     fixed = _OPENINGS.match(rest) or _ENGLISH.match(rest)
     if fixed and fixed.group().strip(" ,:、。") not in passage:
         return blank + fixed.end()
-    named = re.sub(rf"(?:中华人民共和国)?{re.escape(title)}", lambda match: "\0" * len(match.group()), rest) if title else rest
+    named = (
+        re.sub(rf"(?:中华人民共和国)?{re.escape(title)}", lambda match: "\0" * len(match.group()), rest)
+        if title
+        else rest
+    )
     clause = _FIRST_CLAUSE.match(named)
     if clause is None or rest[: clause.end() - 1] in passage:
         return 0

@@ -67,7 +67,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def tokenise(text: str) -> Tokens:
     """The tokens of `text`. Remembered: a passage is read once, however many sentences cite it."""
     folded = fold(text)
