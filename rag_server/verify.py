@@ -196,9 +196,6 @@ def _check_claims(
     if first == last:
         return None
     parts = parts_of(answer, first, last, cited)
-    reason = judge(answer, parts, marks)
-    if reason:
-        return reason
     words = [word for word in content(answer.words) if word.first >= first]
     usual = sorted(idf.values())[len(idf) // 2] if idf else 1.0
     total = covered = 0.0
@@ -212,4 +209,4 @@ def _check_claims(
             missing = missing or word.text
     if total and covered < least * total:
         return missing_reason(missing, marks)
-    return None
+    return judge(answer, parts, marks)

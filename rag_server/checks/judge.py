@@ -6,7 +6,16 @@ from rag_server.checks.align import Change, Part
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
 from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
-from rag_server.checks.words import NOUN_TAGS, content, is_name, numbers_in, points_back, same_meaning, words_in
+from rag_server.checks.words import (
+    NOUN_TAGS,
+    SOFT_TAGS,
+    content,
+    is_name,
+    numbers_in,
+    points_back,
+    same_meaning,
+    words_in,
+)
 from service_kit.words import Words
 
 CLOSE = 0.6
@@ -69,9 +78,17 @@ def _judge_words(
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
-        if known and close and word.tag.startswith(NOUN_TAGS) and not _names_the_subject(answer, part, change):
+        if known and close and _is_foreign(answer, word, part) and not _names_the_subject(answer, part, change):
             return _elsewhere_reason(word.text, marks)
     return None
+
+
+def _is_foreign(answer: Tokens, word: Word, part: Part) -> bool:
+    """Whether a word that was put in can change what is said: nouns wherever they are from, others from elsewhere."""
+    if word.tag.startswith(NOUN_TAGS):
+        return True
+    keys = part.passage.tokens.keys[part.unit.first : part.unit.last]
+    return not word.tag.startswith(SOFT_TAGS) and not set(answer.keys[word.first : word.last]) <= set(keys)
 
 
 def _names_the_subject(answer: Tokens, part: Part, change: Change) -> bool:
@@ -146,6 +163,7 @@ def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
 
 def number_reason(number: str, marks: str) -> Words:
     """A number that the passages do not have there."""
+    number = number.strip()
     return Words(f"未核实：数字“{number}”不在{marks}中", f"not verified: “{number}” is not in {marks}")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rag_server.checks.tokens import Word
 
@@ -42,19 +43,21 @@ def stances(words: Iterable[Word]) -> Counter[str]:
     >>> stances([Word("不得", "v", 0, 2), Word("转让", "v", 2, 4)])
     Counter({'forbidden': 1})
     """
-    found: Counter[str] = Counter()
-    for word in words:
-        name = _CLASS_OF.get(word.text)
-        if name:
-            found[name] += 1
-        elif word.text not in _HARMLESS:
-            found["not"] += len(_NEGATES.findall(word.text))
-    for permission in ("may", "should"):  # 不 and 可以 together are 不得
-        both = min(found["not"], found[permission])
-        found.update({"forbidden": both, "not": -both, permission: -both})
+    found = Counter(name for word in words for name in _classes_of(word.text))
+    if found["not"]:
+        for permission in ("may", "should"):  # 不 and 可以 together are 不得
+            both = min(found["not"], found[permission])
+            found.update({"forbidden": both, "not": -both, permission: -both})
     return +found
 
 
 def is_stance(word: Word) -> bool:
     """Whether a word is one of these."""
-    return bool(stances([word]))
+    return bool(_classes_of(word.text))
+
+
+@lru_cache(maxsize=4096)
+def _classes_of(word: str) -> tuple[str, ...]:
+    if word in _CLASS_OF:
+        return (_CLASS_OF[word],)
+    return () if word in _HARMLESS else ("not",) * len(_NEGATES.findall(word))

@@ -23,6 +23,8 @@ _FUNCTION_TAGS = ("u", "p", "c", "r", "y", "e", "o", "x", "k", "h", "q", "d", "f
 """Of single characters; the first letters of jieba's parts of speech."""
 _NAME_TAGS = ("nr", "ns", "nt", "nz", "eng", "x", "zg", "j")
 NOUN_TAGS = ("n", "eng", "x", "j", "zg", "s")
+SOFT_TAGS = ("d", "f", "t", "m", "q", "b")
+"""Of words that may be put in without saying something else: 及时, 依法."""
 _SAME = tuple(
     frozenset(group.split())
     for line in (
