@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from rag_server.checks.align import parts_of
+from rag_server.checks.coverage import coverage
 from rag_server.checks.judge import judge, missing_reason, number_reason, stands_in
 from rag_server.checks.lead_in import opening
 from rag_server.checks.marks import cited_pieces, split_sentences, without_marks
@@ -196,17 +197,7 @@ def _check_claims(
     if first == last:
         return None
     parts = parts_of(answer, first, last, cited)
-    words = [word for word in content(answer.words) if word.first >= first]
-    usual = sorted(idf.values())[len(idf) // 2] if idf else 1.0
-    total = covered = 0.0
-    missing = ""
-    for word in words:
-        weight = idf.get(word.text, usual) * (1.0 if len(word.text) > 1 else 0.5)
-        total += weight
-        if any(stands_in(answer, word.first, word.last, part.passage) for part in parts):
-            covered += weight
-        else:
-            missing = missing or word.text
-    if total and covered < least * total:
-        return missing_reason(missing, marks)
+    uncovered, share = coverage(answer, [w for w in content(answer.words) if w.first >= first], parts, idf)
+    if share < least:
+        return missing_reason(uncovered, marks)
     return judge(answer, parts, marks)

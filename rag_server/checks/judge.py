@@ -45,9 +45,11 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
             if not old_numbers and answer.keys[i] in part.passage.keys:
                 continue
             return number_reason(answer.text(i, i + 1), marks)
-    if change.first == change.last and not answer.breaks[change.first] and theirs.breaks[change.was_last]:
-        return None  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
     said, meant = stances(new), stances(old)
+    if not answer.breaks[change.first] and theirs.breaks[change.was_last]:
+        meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
+    if not said["all"]:
+        del meant["all"]  # what holds for any holds for one
     if said != meant:
         return _stance_reason(
             "".join(w.text for w in new if stances([w])), "".join(w.text for w in old if stances([w])), marks
@@ -72,7 +74,7 @@ def _judge_words(
         if same_meaning(word, were) or (len(word.text) > 1 and old_text.endswith(word.text)):
             continue
         known = stands_in(answer, word.first, word.last, part.passage)
-        if known and (points_back(old, old_text) or stands_in_facts(answer, word, part.passage)):
+        if known and (points_back(old, old_text) or (not were and stands_in_facts(answer, word, part.passage))):
             continue
         if were and close:
             return _word_reason(word.text, "".join(w.text for w in were), marks)
@@ -119,6 +121,8 @@ def _is_close(answer: Tokens, part: Part, change: Change) -> bool:
     while last < part.last and not answer.breaks[last]:
         last += 1
     outside = [*range(first, change.first), *range(change.last, last)]
+    if len(outside) < 2:
+        outside = [*range(part.first, change.first), *range(change.last, part.last)]
     kept = sum(i in part.kept for i in outside)
     return len(outside) >= 2 and kept >= CLOSE * len(outside)
 

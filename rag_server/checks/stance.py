@@ -11,7 +11,7 @@ _CLASSES = {
     "forbidden": "不得 不能 不可 不准 不许 不应 不应当 不应该 不可以 不能够 禁止 严禁 不允许 "
     "cannot prohibited forbidden",
     "may": "可以 可 得 得以 有权 允许 准许 能够 能 可否 may can could might",
-    "should": "应当 应 应该 理应 should shall ought",
+    "should": "应当 应 应该 理应 要 should shall ought",
     "must": "必须 须 务必 必需 需要 需 须要 must required",
     "not": "没 没有 勿 莫 并非 并未 尚未 从未 无须 无需 不必 未曾 不再 否 不是 不予 不会 not no never without nor none",
     "except": "除 除外 除了 以外 之外 除非 例外 except unless excluding",

@@ -143,7 +143,7 @@ def _level(folded: str, start: int, end: int) -> int:
         return FULL if not folded[end : end + 1].isalnum() else SOFT
     if mark in ";:—":
         return STRONG
-    if mark == ",":
+    if mark in ",()":
         return SOFT
     if mark.isspace():
         before, after = folded[start - 1 : start], folded[end : end + 1]

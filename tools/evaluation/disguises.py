@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from tools.evaluation.numerals import chinese, chinese_digits, read_integer
 
@@ -101,7 +102,7 @@ def numerals_rewritten(source: Source, sentence: str, dice: Dice) -> str | None:
     del source
     changed = sentence
     for pattern, rewrite in _SPELLINGS:
-        changed = re.sub(pattern, lambda match, how=rewrite: how(match, dice), changed)
+        changed = re.sub(pattern, partial(rewrite, dice=dice), changed)
     return changed if changed != sentence else None
 
 
@@ -120,7 +121,7 @@ def article_spelt(source: Source, sentence: str, dice: Dice) -> str | None:
 def with_doc_no(title: str, parts: tuple[str, str, str], dice: Dice) -> str:
     """An opening with a 文号 of these parts: issuer, year, number."""
     issuer, year, n = parts
-    left, right = dice.choice(("〔〕", "[]", "（）", "()", "【】", "［］", "〔〕"))
+    left, right = tuple(dice.choice(("〔〕", "[]", "（）", "()", "【】", "［］", "〔〕")))
     number = f"{issuer}{left}{year}{right}{dice.choice(('', '', '第'))}{n}号"
     forms = ("根据《{}》（{}），", "{1}规定，", "按照{1}文件的规定，", "《{}》（{}）规定：")
     return dice.choice(forms).format(title, number)
@@ -180,7 +181,7 @@ def _larger(match: re.Match[str], dice: Dice) -> str:
     return f"{float(Fraction(match['n']) * 10000):.10g}{'万' if match['scale'] == '亿' else ''}"
 
 
-_SPELLINGS: tuple[tuple[str, Callable[[re.Match[str], Dice], str]], ...] = (
+_SPELLINGS: tuple[tuple[str, Callable[..., str]], ...] = (
     (r"(?<!\d)(\d{4})年(\d{1,2})月(\d{1,2})日", _date),
     (r"(?<![\d,.])(?P<n>\d+(?:\.\d+)?)(?P<scale>[亿万])(?=元|人|平方|吨|美元|$)", _larger),
     (r"(?<![\d,.第])(?P<n>\d+(?:\.\d+)?)[%％]", _percent),
