@@ -69,7 +69,7 @@ _COUNTED = (
     "年|个月|日|天|元|万元|亿元|人|名|个|条|家|公里|倍|岁|届|次|位|张|部|集|座|所|章|款|项|层|米|平方公里|小时|分钟"
 )
 _ARTICLE = re.compile(r"第([一二三四五六七八九十百千零〇]+)条\s*")
-_PAIRS = ("（）", "“”", "《》")
+_PAIRS = (("（", "）"), ("“", "”"), ("《", "》"))
 
 
 def verbatim(source: Source, sentence: str, dice: Dice) -> str | None:
@@ -121,7 +121,7 @@ def article_spelt(source: Source, sentence: str, dice: Dice) -> str | None:
 def with_doc_no(title: str, parts: tuple[str, str, str], dice: Dice) -> str:
     """An opening with a 文号 of these parts: issuer, year, number."""
     issuer, year, n = parts
-    left, right = tuple(dice.choice(("〔〕", "[]", "（）", "()", "【】", "［］", "〔〕")))
+    left, right = dice.choice(("〔〕", "[]", "（）", "()", "【】", "［］", "〔〕"))
     number = f"{issuer}{left}{year}{right}{dice.choice(('', '', '第'))}{n}号"
     forms = ("根据《{}》（{}），", "{1}规定，", "按照{1}文件的规定，", "《{}》（{}）规定：")
     return dice.choice(forms).format(title, number)
