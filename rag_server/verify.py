@@ -166,7 +166,8 @@ def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: 
     for i in numbers_in(answer, 0, first):
         is_article = answer.keys[i].startswith("#第") and answer.keys[i + 1 : i + 2] == ("条",)
         known = answer.keys[i] in own if own and is_article else any(answer.keys[i] in p.keys for p in cited)
-        if not known:
+        quoted = i >= 2 and any(stands_in(answer, i - 2, i + 2, p) for p in cited)
+        if not known and not quoted:
             return number_reason(answer.text(i, min(i + 1 + is_article, len(answer.keys))), marks)
     return None
 

@@ -46,7 +46,7 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
                 continue
             return number_reason(answer.text(i, i + 1), marks)
     said, meant = stances(new), stances(old)
-    if not answer.breaks[change.first] and theirs.breaks[change.was_last]:
+    if theirs.breaks[change.was_last] and not (answer.breaks[change.first] or answer.breaks[change.last]):
         meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
     if not said["all"]:
         del meant["all"]  # what holds for any holds for one

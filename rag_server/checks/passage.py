@@ -44,7 +44,7 @@ def _read(n: int, title: str, text: str, facts: str) -> Passage:
     units = []
     for first, last in tokens.clauses(0, len(tokens.keys), FULL):
         units.append(Unit(first, last, frozenset(pairwise(tokens.keys[first:last]))))
-    name = title.replace("中华人民共和国", "").strip("《》 ")
+    name = title.strip("《》 ").removeprefix("中华人民共和国")
     starts = [(known.keys, i) for i in range(len(known.keys))] + [(tokens.keys, unit.first) for unit in units]
     articles = frozenset(keys[i] for keys, i in starts if keys[i].startswith("#第") and keys[i + 1 : i + 2] == ("条",))
     return Passage(n, fold(name), tokens, tuple(units), known, frozenset(tokens.keys + known.keys), articles)

@@ -14,7 +14,7 @@ import rjieba
 from rag_server.checks.numbers import find_numbers
 
 SOFT, STRONG, FULL = 1, 2, 3
-"""What stands before a token: a comma or the like, a semicolon or colon, a full stop."""
+"""What stands before a token: a comma or the like, a semicolon, a full stop."""
 
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _TOKEN = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<word>[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)?)|(?P<mark>[^\w\s]|\s+)")
@@ -141,9 +141,9 @@ def _level(folded: str, start: int, end: int) -> int:
         return FULL
     if mark == ".":
         return FULL if not folded[end : end + 1].isalnum() else SOFT
-    if mark in ";:—":
+    if mark == ";":
         return STRONG
-    if mark in ",()":
+    if mark in ",:—()":
         return SOFT
     if mark.isspace():
         before, after = folded[start - 1 : start], folded[end : end + 1]
