@@ -160,6 +160,18 @@ def _check_quotations(text: str, cited: Sequence[Passage], marks: str) -> Words 
     return None
 
 
+def _is_verbatim(answer: Tokens, first: int, passage: Passage) -> bool:
+    """Whether the answer from token `first` on stands in the passage with the same marks, clauses being whole."""
+    theirs, row = passage.tokens, f" {' '.join(answer.keys[first:])} "
+    found = theirs.joined.find(row)
+    if found < 0:
+        return False
+    begins = theirs.joined.count(" ", 0, found)
+    ends = begins + len(answer.keys) - first
+    same = theirs.breaks[begins + 1 : ends] == answer.breaks[first + 1 : -1]
+    return same and theirs.breaks[begins] > 0 and theirs.breaks[ends] > 0
+
+
 def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: str) -> Words | None:
     """What an opening names must be there; an article that it names must be the passage's own, where that is known."""
     own = frozenset[str]().union(*(p.articles for p in cited))
@@ -195,7 +207,7 @@ def _check_claims(
 ) -> Words | None:
     least, marks = rules
     last = len(answer.keys)
-    if first == last:
+    if first == last or any(_is_verbatim(answer, first, p) for p in cited):
         return None
     parts = parts_of(answer, first, last, cited)
     uncovered, share = coverage(answer, [w for w in content(answer.words) if w.first >= first], parts, idf)

@@ -140,7 +140,7 @@ def _level(folded: str, start: int, end: int) -> int:
     if mark in "。!?":
         return FULL
     if mark == ".":
-        return FULL if not folded[end : end + 1].isalnum() else SOFT
+        return SOFT if folded[end : end + 1].strip() else FULL
     if mark == ";":
         return STRONG
     if mark in ",:—()":
