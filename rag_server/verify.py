@@ -6,6 +6,7 @@ passage, and of its words (weighted by idf) enough stand there. A sentence that 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from rag_server.checks.align import parts_of
@@ -139,7 +140,7 @@ def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least:
         return None
     title = cited[0].title
     skipped = opening(answer.folded, title, " ".join(p.tokens.folded for p in cited))
-    first = next((i for i, (start, _) in enumerate(answer.spans) if start >= skipped), len(answer.keys))
+    first = bisect_left(answer.starts, skipped)
     return (
         _check_quotations(text, cited, marks)
         or _check_doc_nos(answer, cited, marks)
@@ -199,7 +200,7 @@ def _check_doc_nos(answer: Tokens, cited: Sequence[Passage], marks: str) -> Word
 
 def _adjoins(answer: Tokens, i: int) -> bool:
     """Whether a word stands directly before token i."""
-    return answer.word_of[i - 1] >= 0 and answer.spans[i - 1][1] == answer.spans[i][0]
+    return answer.word_of[i - 1] >= 0 and answer.ends[i - 1] == answer.starts[i]
 
 
 def _check_claims(

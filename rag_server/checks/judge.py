@@ -80,7 +80,14 @@ def _judge_words(
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
-        if known and close and _is_foreign(answer, word, part) and not _names_the_subject(answer, part, change):
+        leads_in = change.first == part.first and answer.breaks[change.last] > 0
+        if (
+            known
+            and close
+            and not leads_in
+            and _is_foreign(answer, word, part)
+            and not _names_the_subject(answer, part, change)
+        ):
             return _elsewhere_reason(word.text, marks)
     return None
 
