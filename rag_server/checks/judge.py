@@ -80,14 +80,7 @@ def _judge_words(
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
-        leads_in = change.first == part.first and answer.breaks[change.last] > 0
-        if (
-            known
-            and close
-            and not leads_in
-            and _is_foreign(answer, word, part)
-            and not _names_the_subject(answer, part, change)
-        ):
+        if known and close and _is_foreign(answer, word, part) and not _only_leads(answer, part, change):
             return _elsewhere_reason(word.text, marks)
     return None
 
@@ -100,8 +93,10 @@ def _is_foreign(answer: Tokens, word: Word, part: Part) -> bool:
     return not word.tag.startswith(SOFT_TAGS) and not set(answer.keys[word.first : word.last]) <= set(keys)
 
 
-def _names_the_subject(answer: Tokens, part: Part, change: Change) -> bool:
-    """Whether what was put in only says of whom the sentence speaks, as some sentence of the passage begins."""
+def _only_leads(answer: Tokens, part: Part, change: Change) -> bool:
+    """Whether what was put in leads the sentence: a clause before it, or of whom it speaks, as the passage begins."""
+    if change.first == part.first and answer.breaks[change.last]:
+        return True
     row = answer.keys[change.first : change.last]
     if not answer.breaks[change.first] or part.begins > part.unit.first + 1 or len(row) > LONGEST_SUBJECT:
         return False
