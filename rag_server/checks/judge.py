@@ -1,6 +1,6 @@
 """Whether what was changed between a passage and a sentence of the answer changes what is said."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rag_server.checks.align import Change, Part
 from rag_server.checks.passage import Passage
@@ -42,7 +42,7 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
     for i in numbers_in(answer, change.first, change.last):
         old_numbers = {theirs.keys[j] for a, b in dropped for j in numbers_in(theirs, a, b)}
         if answer.keys[i] not in old_numbers:
-            if not old_numbers and answer.keys[i] in part.passage.keys:
+            if not old_numbers and answer.keys[i] in _where_it_may_be(answer, part, change):
                 continue
             return number_reason(answer.text(i, i + 1), marks)
     said, meant = stances(new), stances(old)
@@ -56,6 +56,14 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
         )
     old_text = "".join(theirs.text(a, b) for a, b in dropped)
     return _judge_words(answer, part, change, (new, old, old_text), marks)
+
+
+def _where_it_may_be(answer: Tokens, part: Part, change: Change) -> Collection[str]:
+    """The tokens among which a number that was put in must be: in a copy, those of its own sentence and the facts."""
+    passage = part.passage
+    if not _is_close(answer, part, change):
+        return passage.keys
+    return {*passage.tokens.keys[part.unit.first : part.unit.last], *passage.facts.keys}
 
 
 def _judge_words(
