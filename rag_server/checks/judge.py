@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from rag_server.checks.align import Change, Part
+from rag_server.checks.align import Change, Part, behind_a_mark
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
 from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
@@ -46,7 +46,7 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
                 continue
             return number_reason(answer.text(i, i + 1), marks)
     said, meant = stances(new), stances(old)
-    if theirs.breaks[change.was_last] and not (answer.breaks[change.first] or answer.breaks[change.last]):
+    if behind_a_mark(theirs, change.was_last) and not (answer.breaks[change.first] or answer.breaks[change.last]):
         meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
     if not said["all"]:
         del meant["all"]  # what holds for any holds for one
@@ -172,7 +172,11 @@ def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
     """
     least = STRONG if answer.breaks[change.last] else SOFT
     borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= least]
-    return bool(borders) and change.was_first not in borders and change.was_last not in borders
+    return (
+        bool(borders)
+        and change.was_first not in borders
+        and not (change.was_last in borders or (least == SOFT and behind_a_mark(theirs, change.was_last)))
+    )
 
 
 def number_reason(number: str, marks: str) -> Words:
