@@ -12,6 +12,9 @@ MUCH_BETTER = 0.25
 """A clause rests on another sentence than its neighbours only when it has this much more in common with it."""
 
 
+_CONJUNCTIONS = ("", "并", "且", "并且", "而", "也", "还", "同时", "又", "则")
+
+
 class Change(NamedTuple):
     """Tokens `first:last` of the answer stand where the passage has its tokens `was_first:was_last`. Whole words."""
 
@@ -81,10 +84,11 @@ def _part(answer: Tokens, first: int, last: int, passage: Passage, unit: Unit) -
         if (a, b) != (i, j):
             changes.append(Change(first + i, first + a, unit.first + j, unit.first + b))
         i, j = a + size, b + size
-    settled = [_slid(answer, tokens, change, unit, (first, last)) for change in changes]
-    return Part(
-        first, last, passage, unit, _whole_words(answer, tokens, settled, unit, (first, last)), kept, begins, ends
-    )
+    bounds = (first, last)
+    anchored = [new for change in changes for new in _anchored(answer, tokens, change, bounds)]
+    settled = [_slid(answer, tokens, change, unit, bounds) for change in anchored]
+    whole = _whole_words(answer, tokens, settled, unit, bounds)
+    return Part(first, last, passage, unit, whole, kept, begins, ends)
 
 
 def _without_accidents(
@@ -101,15 +105,50 @@ def _whole(tokens: Tokens, i: int) -> bool:
     return word >= 0 and tokens.words[word].last - tokens.words[word].first == 1
 
 
+def _anchored(answer: Tokens, theirs: Tokens, change: Change, bounds: tuple[int, int]) -> list[Change]:
+    """A change whose clause begins alike in a dropped clause and in the one it is from, tied to the latter.
+
+    Passage: 债券发行、偿还，债券发行应当公开; answer: 债券发行要公开. 要 stands for 应当, not for all before it.
+    """
+    first, last, was_first, was_last = change
+    start = first
+    while start > bounds[0] and not answer.breaks[start]:
+        start -= 1
+    size = first - start
+    run = answer.keys[start:first]
+    if not size or theirs.keys[was_first - size : was_first] != run or not any(theirs.breaks[was_first + 1 : was_last]):
+        return [change]
+    for at in range(was_last - size, was_first - 1, -1):
+        if theirs.keys[at : at + size] == run:
+            return [Change(start, start, was_first - size, at), Change(first, last, at + size, was_last)]
+    return [change]
+
+
 def _slid(answer: Tokens, theirs: Tokens, change: Change, unit: Unit, bounds: tuple[int, int]) -> Change:
-    """A pure deletion or insertion moved, where it may be moved, to begin behind a mark: a clause is what was dropped."""
+    """A pure deletion moved, where it may be moved, to begin and end at marks: a clause is what was dropped."""
     first, last, was_first, was_last = change
     if first == last:
         for step in _moves(theirs, was_first, was_last, unit.first, unit.last):
             a, b = first + step, was_first + step
             if bounds[0] <= a <= bounds[1] and theirs.breaks[b] and theirs.breaks[was_last + step]:
                 return Change(a, a, b, was_last + step)
+        for step in _moves(theirs, was_first, was_last, unit.first, unit.last):
+            a, b = first + step, was_first + step
+            if (
+                bounds[0] <= a <= bounds[1]
+                and any(theirs.breaks[b + 1 : was_last])
+                and behind_a_mark(theirs, was_last + step)
+            ):
+                return Change(a, a, b, was_last + step)
     return change
+
+
+def behind_a_mark(tokens: Tokens, i: int) -> bool:
+    """Whether only a conjunction, if anything, stands between token i and the mark before it."""
+    start = i
+    while start > 0 and not tokens.breaks[start] and i - start < 2:
+        start -= 1
+    return bool(tokens.breaks[start]) and "".join(tokens.keys[start:i]) in _CONJUNCTIONS
 
 
 def _moves(tokens: Tokens, first: int, last: int, low: int, high: int) -> list[int]:
