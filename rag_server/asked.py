@@ -28,18 +28,26 @@ _ASKS: dict[Kind, re.Pattern[str]] = {
     ),
     "reason": _pattern(r"为什么|为何|原因|怎么会|缘[故由]|\bwhy\b"),
     "definition": _pattern(r"什么是|是什么(?:[？?\s]|$)|何[为谓]|是指|指的?是|定义|含义|意思|\bwhat (?:is|are)\b"),
-    "name": _pattern(r"叫|名[称字为]|称[为作]|被称|又称|[简全]称|别名|外号|哪[一两几]?[部本首款张出]|什么(?:电影|作品|奖|节目|歌|书|剧)"),
+    "name": _pattern(
+        r"叫|名[称字为]|称[为作]|被称|又称|[简全]称|别名|外号|哪[一两几]?[部本首款张出]"
+        r"|什么(?:电影|作品|奖|节目|歌|书|剧)"
+    ),
     "list": _pattern(r"哪些|哪[几两二三]|分别|包括|有什么"),
     "method": _pattern(r"如何|怎么|怎样|什么方[式法]|[用靠]什么|通过什么|依据什么|\bhow\b"),
-    "judgement": _pattern(r"吗[？?\s]*$|是否|[能可]否|能不能|会不会|要不要|有没有|需不需要|算不算|\b(?:can|may|must|does|do|is)\b"),
-}  # fmt: skip
+    "judgement": _pattern(
+        r"吗[？?\s]*$|是否|[能可]否|能不能|会不会|要不要|有没有|需不需要|算不算"
+        r"|\b(?:can|may|must|does|do|is)\b"
+    ),
+}
 
 _SHOWS: dict[Kind, re.Pattern[str]] = {
     "date": _pattern(
         rf"\d+\s*[年月日天]|[{_DIGITS}]+(?:年|个?月|日|天)|世纪|年代|时期|工作日|之日|届满|\d+:\d\d|[朝代]|\b(?:19|20)\d\d\b"
     ),
     "number": _pattern(rf"\d|[{_DIGITS}]+[{_MEASURES}]|百分之|%|[{_DIGITS}]{{2,}}"),
-    "person": _pattern(r"·|[省市县]|财政部|国务院|部门|机关|政府|委员会|人民代表大会|由|[者家王帝长师人]|先生|女士|\bby\b"),
+    "person": _pattern(
+        r"·|[省市县]|财政部|国务院|部门|机关|政府|委员会|人民代表大会|由|[者家王帝长师人]|先生|女士|\bby\b"
+    ),
     "place": _pattern(r"位于|[省市县区州镇村国府郡岛山河湾洋洲路街]|[东西南北]部|\b(?:in|at)\b"),
     "reason": _pattern(r"因|由于|为了|为免|以致|所以|使|导致|故|缘|鉴于|\bbecause\b"),
     "definition": _pattern(r"是指|指的|是一|为一|意思|意指|，是|即|所称|包括|\b(?:is|are|means|refers to)\b"),

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from rag_server.answer import answer
+from rag_server.calibration import refuse_below
 from rag_server.database import Database
 from rag_server.llm import LLM
 from rag_server.quote import nearest_sentence
@@ -80,6 +81,7 @@ class Pipeline:
         self._search = search
         self._llm = llm
         self._database = database
+        self._refuse_below = refuse_below(settings)
         self._turns = Turns()
         self.sessions = Sessions(database, settings.session_idle_s)
         self.trail = Trail(database)
@@ -119,6 +121,7 @@ class Pipeline:
                 languages=settings.languages,
                 deadline=deadline,
                 must_generate=settings.answer == "generate",
+                refuse_below=self._refuse_below,
             )
         return Turn(trace_id, understood, retrieved, answered, timings)
 

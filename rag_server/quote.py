@@ -40,7 +40,8 @@ WEIGHTS: Mapping[str, float] = {
     "method": -0.2,
 }
 """Log-odds for each signal, fitted on CMRC2018 (4,219 questions, gold passage given) by
-`python -m tools.evaluate extraction`, which prints them and what they reach on passages that they were not fitted on."""
+`python -m tools.evaluate --only extraction`, which also says what they reach on passages that they were not fitted
+on; rounded."""
 
 
 def find_quotes(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float]) -> tuple[Quote, ...]:

@@ -59,10 +59,15 @@ def question_terms(question: str) -> list[str]:
     Question words are left out, unless a stream would have nothing else.
     """
     folded = fold(question)
-    words = _words(folded)
     # Deleted without a gap: measured on both benches, the bigram across it does a little more good than harm.
     bigrams = _bigrams(_QUESTION_PHRASE.sub("", folded))
-    return ([word for word in words if word not in QUESTION_WORDS] or words) + (bigrams or _bigrams(folded))
+    return question_words(question) + (bigrams or _bigrams(folded))
+
+
+def question_words(question: str) -> list[str]:
+    """The words among the terms of a question, bigrams aside."""
+    words = _words(fold(question))
+    return [word for word in words if word not in QUESTION_WORDS] or words
 
 
 def fold(text: str) -> str:

@@ -29,7 +29,7 @@ class Case:
     hidden: Retrieved
     """What would be found if the gold passages were not in the index: the question has no answer then."""
     fold: int
-    """Of FOLDS. Questions of one passage are in the same fold, so that nothing is fitted on a passage it is tried on."""
+    """Of FOLDS. Questions of one passage are in one fold, so that nothing is tried on a passage it was fitted on."""
 
 
 def read_cases(passages: Path, queries: Path, depth: int) -> Iterator[Case]:

@@ -22,9 +22,8 @@ def run(bench: Path | None) -> Table:
     """Today's rule, the same fitted on other passages than it is tried on, and the best sentences by idf alone."""
     if bench is None:
         return Table("extraction: needs the answers of CMRC2018, which are not here", ())
-    pools = []
-    for case in read_cases(bench / "cmrc.passages.jsonl", bench / "cmrc.queries.jsonl", depth=1):
-        pools.append((case, candidates(Words.of(case.query, case.found.idf), case.gold)))
+    cases = read_cases(bench / "cmrc.passages.jsonl", bench / "cmrc.queries.jsonl", depth=1)
+    pools = [(case, candidates(Words.of(case.query, case.found.idf), case.gold)) for case in cases]
     fitted = [fit(pools, without=fold) for fold in range(FOLDS)]
     rows = [
         *(measure(f"best {n} by idf", pools, _by_idf(n)) for n in (1, 2, 3)),
