@@ -6,9 +6,11 @@ passage, and of its words (weighted by idf) enough stand there. A sentence that 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from rag_server.checks.align import parts_of
+from rag_server.checks.coverage import coverage
 from rag_server.checks.judge import judge, missing_reason, number_reason, stands_in
 from rag_server.checks.lead_in import opening
 from rag_server.checks.marks import cited_pieces, split_sentences, without_marks
@@ -18,7 +20,7 @@ from rag_server.checks.words import content, numbers_in
 from rag_server.turn import CheckedSentence, Evidence
 from service_kit.words import Lang, Words
 
-__all__ = ["split_sentences", "verify", "verify_sentence"]
+__all__ = ["marked", "split_sentences", "verify", "verify_sentence"]
 
 LEAST_COVERAGE = 0.7
 """Share of the sentence's words, weighted by idf, that the passage must have."""
@@ -27,14 +29,24 @@ CLEAR_COVERAGE = 0.85
 
 _QUOTED = re.compile(r"“([^“”]+)”|「([^「」]+)」|『([^『』]+)』|《([^《》]+)》|\"([^\"]+)\"")
 _NO_BASIS = re.compile(
-    r"(?:材料|资料|参考|文件|文中|文章|原文|证据|依据|文本|上述|提供的?内容|检索|已收录)[^。，,]{0,16}?(?:没有|未|无|不包含|不含|不足以|缺乏|无法)|"
-    r"(?:没有|未能?|无法)(?:找到|查到|提供|检索到|从)[^。，,]{0,12}?(?:依据|信息|内容|材料|答案|规定|资料)|无法(?:回答|确定|判断|得知)|没有依据|"
-    r"以下为材料原文摘录|the (?:references?|documents?|passages?|text|materials?|evidence) (?:do|does) not|no basis|"
-    r"(?:not|n't) (?:mentioned|specified|stated|provided|answer)|these are quotations"
+    r"^(?:(?:很?抱歉|对不起|根据|从|在|就|因此|所以|但|但是|不过|然而|目前|综上|,)\s*)*"
+    r"(?:(?:以上|上述|所给|给出的?|[所您]?提供的?|已有|现有|已收录的?|检索到?的?|参考)+"
+    r"(?:材料|资料|文件|文章|证据|依据|文本|文献|信息|内容)(?:中|里|内)?|(?:材料|资料|参考|文档|原文|文)(?:\[\d+\])*[中里内])"
+    r"(?:都|也|均|并|来看|看|,)*(?:没有|未能?|无法?|不包含|不含|不足以|缺乏|不能)(?:直接|明确|具体|充分|足够|任何)*"
+    r"(?:找到|查到|检索到|提供|提到|提及|说明|涉及|给出|记载|规定|包含|相关|有关|关于|依据|信息|答案|回答|确定|判断|得知|对应|可以|能够|可供)"
+    r"|^(?:很?抱歉|对不起)?,?(?:我|目前|暂时?)*(?:无法|不能)(?:回答|确定|判断)(?:该|此|这|您|上述)"
+    r"|^(?:没有|未)(?:找到|检索到|查到)(?:相关|有关|任何|可以|能够|足够)|^以下为材料原文摘录"
+    r"|^(?:i'm sorry|sorry|unfortunately|however|but|,|\s)*"
+    r"the (?:references?|documents?|passages?|text|materials?|evidence)"
+    r" (?:do|does|did) not (?:mention|say|state|specify|provide|contain|answer|include)|^these are quotations"
 )
+"""Says that the material says nothing, or that it is quoted."""
 _SOCIAL = re.compile(
-    r"您好|你好|谢谢|感谢|不客气|希望|请问|如有(?:其他|疑问)|以上(?:就)?是|hello|thank|hope this helps|依据:|sources:|参考:|参考资料:"
+    r"(?:您好|你好|谢谢|感谢您|不客气|希望(?:以上|这|对您|能)|如有(?:其他|疑问|任何)|以上(?:就)?是|"
+    r"hello|thank|hope this helps)"
 )
+_LONGEST_EMPTY = 80
+"""Characters of a sentence that may claim nothing."""
 
 
 def verify(
@@ -57,7 +69,7 @@ def verify_sentence(
             reason = Words(f"未核实：没有第[{n}]条材料", f"not verified: there is no passage [{n}]")
             return CheckedSentence(sentence, cites, verified=False, added=False, reason=reason.to(lang))
     bare = fold(without_marks(sentence))
-    if _claims_nothing(bare):
+    if _claims_nothing(bare, cites):
         return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
     if not cites:
         return _uncited(sentence, tuple(passages.values()), idf, lang)
@@ -71,6 +83,18 @@ def verify_sentence(
                 found = Words(f"{found.zh}；[{better}]支持这句话", f"{found.en}; [{better}] supports it")
             return CheckedSentence(sentence, cites, verified=False, added=False, reason=found.to(lang))
     return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
+
+
+def marked(checked: CheckedSentence) -> str:
+    """The sentence as it is to be shown: with the mark that was added, before the white space at its end.
+
+    >>> marked(CheckedSentence("可以。\\n", (2,), verified=True, added=True, reason=None))
+    '可以。[2]\\n'
+    """
+    if not checked.added:
+        return checked.text
+    text = checked.text.rstrip()
+    return text + "".join(f"[{n}]" for n in checked.cites) + checked.text[len(text) :]
 
 
 def _uncited(sentence: str, passages: Sequence[Passage], idf: Mapping[str, float], lang: Lang) -> CheckedSentence:
@@ -95,12 +119,17 @@ def _merged(pieces: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tu
     return merged
 
 
-def _claims_nothing(folded: str) -> bool:
-    if not any(map(str.isalnum, folded)):
+def _claims_nothing(folded: str, cites: Sequence[int]) -> bool:
+    said = folded.strip()
+    if not any(map(str.isalnum, said)):
         return True
-    if folded.rstrip().endswith(("?", ":")) and len(folded) < 40:
+    if len(said) > _LONGEST_EMPTY:
+        return False
+    if _NO_BASIS.search(said):
         return True
-    return len(folded) < 80 and bool(_NO_BASIS.search(folded) or (len(folded) < 30 and _SOCIAL.match(folded.strip())))
+    if cites or any(map(str.isdigit, said)):
+        return False
+    return said.endswith(("?", ":")) or (len(said) < _LONGEST_EMPTY / 2 and bool(_SOCIAL.match(said)))
 
 
 def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least: float) -> Words | None:
@@ -111,9 +140,10 @@ def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least:
         return None
     title = cited[0].title
     skipped = opening(answer.folded, title, " ".join(p.tokens.folded for p in cited))
-    first = next((i for i, (start, _) in enumerate(answer.spans) if start >= skipped), len(answer.keys))
+    first = bisect_left(answer.starts, skipped)
     return (
         _check_quotations(text, cited, marks)
+        or _check_doc_nos(answer, cited, marks)
         or _check_opening(answer, first, cited, marks)
         or _check_claims(answer, first, cited, idf, (least, marks))
     )
@@ -131,11 +161,46 @@ def _check_quotations(text: str, cited: Sequence[Passage], marks: str) -> Words 
     return None
 
 
+def _is_verbatim(answer: Tokens, first: int, passage: Passage) -> bool:
+    """Whether the answer from token `first` on stands in the passage with the same marks, clauses being whole."""
+    theirs, row = passage.tokens, f" {' '.join(answer.keys[first:])} "
+    found = theirs.joined.find(row)
+    if found < 0:
+        return False
+    begins = theirs.joined.count(" ", 0, found)
+    ends = begins + len(answer.keys) - first
+    same = theirs.breaks[begins + 1 : ends] == answer.breaks[first + 1 : -1]
+    return same and theirs.breaks[begins] > 0 and theirs.breaks[ends] > 0
+
+
 def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: str) -> Words | None:
+    """What an opening names must be there; an article that it names must be the passage's own, where that is known."""
+    own = frozenset[str]().union(*(p.articles for p in cited))
     for i in numbers_in(answer, 0, first):
-        if not any(answer.keys[i] in p.keys for p in cited):
-            return number_reason(answer.text(i, i + 1), marks)
+        is_article = answer.keys[i].startswith("#第") and answer.keys[i + 1 : i + 2] == ("条",)
+        known = answer.keys[i] in own if own and is_article else any(answer.keys[i] in p.keys for p in cited)
+        quoted = i >= 2 and any(stands_in(answer, i - 2, i + 2, p) for p in cited)
+        if not known and not quoted:
+            return number_reason(answer.text(i, min(i + 1 + is_article, len(answer.keys))), marks)
     return None
+
+
+def _check_doc_nos(answer: Tokens, cited: Sequence[Passage], marks: str) -> Words | None:
+    """A 文号 with what stands before its year: 财预〔2016〕155号 is not 财库〔2016〕155号."""
+    for i, key in enumerate(answer.keys):
+        if not key.startswith("#〔"):
+            continue
+        first = i
+        while first > max(0, i - 2) and _adjoins(answer, first):
+            first -= 1
+        if not any(stands_in(answer, first, i + 1, p) for p in cited):
+            return number_reason(answer.text(first, i + 1), marks)
+    return None
+
+
+def _adjoins(answer: Tokens, i: int) -> bool:
+    """Whether a word stands directly before token i."""
+    return answer.word_of[i - 1] >= 0 and answer.ends[i - 1] == answer.starts[i]
 
 
 def _check_claims(
@@ -143,23 +208,10 @@ def _check_claims(
 ) -> Words | None:
     least, marks = rules
     last = len(answer.keys)
-    if first == last:
+    if first == last or any(_is_verbatim(answer, first, p) for p in cited):
         return None
     parts = parts_of(answer, first, last, cited)
-    reason = judge(answer, parts, marks)
-    if reason:
-        return reason
-    words = [word for word in content(answer.words) if word.first >= first]
-    usual = sorted(idf.values())[len(idf) // 2] if idf else 1.0
-    total = covered = 0.0
-    missing = ""
-    for word in words:
-        weight = idf.get(word.text, usual) * (1.0 if len(word.text) > 1 else 0.5)
-        total += weight
-        if any(stands_in(answer, word.first, word.last, part.passage) for part in parts):
-            covered += weight
-        else:
-            missing = missing or word.text
-    if total and covered < least * total:
-        return missing_reason(missing, marks)
-    return None
+    uncovered, share = coverage(answer, [w for w in content(answer.words) if w.first >= first], parts, idf)
+    if share < least:
+        return missing_reason(uncovered, marks)
+    return judge(answer, parts, marks)

@@ -81,10 +81,11 @@ def _part(answer: Tokens, first: int, last: int, passage: Passage, unit: Unit) -
         if (a, b) != (i, j):
             changes.append(Change(first + i, first + a, unit.first + j, unit.first + b))
         i, j = a + size, b + size
-    settled = [_slid(answer, tokens, change, unit, (first, last)) for change in changes]
-    return Part(
-        first, last, passage, unit, _whole_words(answer, tokens, settled, unit, (first, last)), kept, begins, ends
-    )
+    bounds = (first, last)
+    anchored = [new for change in changes for new in _anchored(answer, tokens, change, bounds)]
+    settled = [_slid(answer, tokens, change, unit, bounds) for change in anchored]
+    whole = _whole_words(answer, tokens, settled, unit, bounds)
+    return Part(first, last, passage, unit, whole, kept, begins, ends)
 
 
 def _without_accidents(
@@ -101,8 +102,27 @@ def _whole(tokens: Tokens, i: int) -> bool:
     return word >= 0 and tokens.words[word].last - tokens.words[word].first == 1
 
 
+def _anchored(answer: Tokens, theirs: Tokens, change: Change, bounds: tuple[int, int]) -> list[Change]:
+    """A change whose clause begins alike in a dropped clause and in the one it is from, tied to the latter.
+
+    Passage: 债券发行、偿还，债券发行应当公开; answer: 债券发行要公开. 要 stands for 应当, not for all before it.
+    """
+    first, last, was_first, was_last = change
+    start = first
+    while start > bounds[0] and not answer.breaks[start]:
+        start -= 1
+    size = first - start
+    run = answer.keys[start:first]
+    if not size or theirs.keys[was_first - size : was_first] != run or not any(theirs.breaks[was_first + 1 : was_last]):
+        return [change]
+    for at in range(was_last - size, was_first - 1, -1):
+        if theirs.keys[at : at + size] == run:
+            return [Change(start, start, was_first - size, at), Change(first, last, at + size, was_last)]
+    return [change]
+
+
 def _slid(answer: Tokens, theirs: Tokens, change: Change, unit: Unit, bounds: tuple[int, int]) -> Change:
-    """A pure deletion or insertion moved, where it may be moved, to begin behind a mark: a clause is what was dropped."""
+    """A pure deletion moved, where it may be moved, to begin and end at marks: a clause is what was dropped."""
     first, last, was_first, was_last = change
     if first == last:
         for step in _moves(theirs, was_first, was_last, unit.first, unit.last):

@@ -34,7 +34,7 @@ def split_sentences(text: str) -> tuple[str, ...]:
     pieces = [text[a:b] for a, b in zip([0, *ends], [*ends, len(text)], strict=True)]
     sentences: list[str] = []
     for piece in pieces:
-        if sentences and not _says_something(piece) and piece:
+        if sentences and not (_says_something(piece) and _says_something(sentences[-1])):
             sentences[-1] += piece
         elif piece:
             sentences.append(piece)
@@ -42,7 +42,7 @@ def split_sentences(text: str) -> tuple[str, ...]:
 
 
 def cited_pieces(sentence: str) -> list[Cited]:
-    """The sentence cut behind its marks. What follows the last mark shares it; a mark that leads belongs to what follows.
+    """The sentence cut behind its marks. What follows the last mark shares it; a leading mark is for what follows.
 
     >>> cited_pieces("甲可以[1]，乙不得[2]。")
     [Cited(text='甲可以', cites=(1,)), Cited(text='，乙不得。', cites=(2,))]

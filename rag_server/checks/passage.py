@@ -4,7 +4,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
-from rag_server.checks.tokens import FULL, Tokens, tokenise
+from rag_server.checks.tokens import FULL, Tokens, fold, tokenise
 from rag_server.turn import Evidence
 
 
@@ -28,6 +28,8 @@ class Passage(NamedTuple):
     """The tokens of title, 文号, date, path and file name."""
     keys: frozenset[str]
     """Every token of text and facts."""
+    articles: frozenset[str]
+    """Which articles (第…条) it is, as far as its path and the beginnings of its sentences say."""
 
 
 def read_passage(evidence: Evidence) -> Passage:
@@ -42,5 +44,7 @@ def _read(n: int, title: str, text: str, facts: str) -> Passage:
     units = []
     for first, last in tokens.clauses(0, len(tokens.keys), FULL):
         units.append(Unit(first, last, frozenset(pairwise(tokens.keys[first:last]))))
-    name = title.replace("中华人民共和国", "").strip("《》 ")
-    return Passage(n, tokenise(name).folded, tokens, tuple(units), known, frozenset(tokens.keys + known.keys))
+    name = title.strip("《》 ").removeprefix("中华人民共和国")
+    starts = [(known.keys, i) for i in range(len(known.keys))] + [(tokens.keys, unit.first) for unit in units]
+    articles = frozenset(keys[i] for keys, i in starts if keys[i].startswith("#第") and keys[i + 1 : i + 2] == ("条",))
+    return Passage(n, fold(name), tokens, tuple(units), known, frozenset(tokens.keys + known.keys), articles)

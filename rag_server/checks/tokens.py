@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,12 +14,12 @@ import rjieba
 from rag_server.checks.numbers import find_numbers
 
 SOFT, STRONG, FULL = 1, 2, 3
-"""What stands before a token: a comma or the like, a semicolon or colon, a full stop."""
+"""What stands before a token: a comma or the like, a semicolon, a full stop."""
 
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_TOKEN = re.compile(rf"(?P<han>[{_HAN}])|(?P<word>[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)?)|(?P<mark>[^\w\s]|\s+)")
+_TOKEN = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<word>[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)?)|(?P<mark>[^\w\s]|\s+)")
 _ITEM = re.compile(
-    r"(?:^|(?<=[\n;:；：。]))[ \t\u3000]*"
+    r"(?:^|(?<=[\n;:。,]))[ \t\u3000]*"
     r"(?:\([一二三四五六七八九十\d]{1,3}\)、?|[一二三四五六七八九十]{1,3}、|\d{1,2}(?:[.、)](?!\d))|[-*•·#]+(?=\s))"
 )
 """Where an item of a list begins: its number says nothing."""
@@ -34,22 +36,36 @@ class Word(NamedTuple):
     last: int
 
 
-class Tokens(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Tokens:
     """`keys` are what is compared; `breaks[i]` is the strongest mark before token i (0: none), one more at the end."""
 
     keys: tuple[str, ...]
     breaks: tuple[int, ...]
-    words: tuple[Word, ...]
-    word_of: tuple[int, ...]
-    """Index into `words` for each token; -1 for a number."""
-    spans: tuple[tuple[int, int], ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    """Where each token lies in `folded`."""
     folded: str
     joined: str
     """All keys, parted by spaces: a row of tokens stands in another one when its `joined` does."""
 
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words, found when they are first asked for: of a passage that is quoted exactly, never."""
+        return self._cut[0]
+
+    @cached_property
+    def word_of(self) -> tuple[int, ...]:
+        """Index into `words` for each token; -1 for a number."""
+        return self._cut[1]
+
+    @cached_property
+    def _cut(self) -> tuple[tuple[Word, ...], tuple[int, ...]]:
+        return _words(self.folded, self.keys, self.starts)
+
     def text(self, first: int, last: int) -> str:
         """Tokens `first` to `last` as they were written."""
-        return self.folded[self.spans[first][0] : self.spans[last - 1][1]] if last > first else ""
+        return self.folded[self.starts[first] : self.ends[last - 1]] if last > first else ""
 
     def clauses(self, first: int, last: int, level: int = SOFT) -> list[tuple[int, int]]:
         """The stretches of tokens between marks of at least `level`."""
@@ -67,42 +83,63 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def tokenise(text: str) -> Tokens:
     """The tokens of `text`. Remembered: a passage is read once, however many sentences cite it."""
     folded = fold(text)
+    made = _Made()
     items = {match.start(): match.end() for match in _ITEM.finditer(folded)}
-    numbers = {n.start: n for n in find_numbers(folded)}
-    keys: list[str] = []
-    spans: list[tuple[int, int]] = []
-    breaks: list[int] = []
-    pending, in_list, at = FULL, False, 0
-    while at < len(folded):
-        if at in items:
-            in_list = in_list or folded[:at].rstrip().endswith(":")
-            pending = STRONG if in_list else max(pending, STRONG)
-            at = items[at]
+    fixed = [(number.start, number.end, f"#{number.key}") for number in find_numbers(folded)]
+    fixed += [(start, end, "") for start, end in items.items()]
+    at, in_list = 0, False
+    for start, end, key in [*sorted(fixed), (len(folded), len(folded), "")]:
+        if start < at:  # the number of an item
             continue
-        if at in numbers:
-            number = numbers[at]
-            end, key = max(number.end, at + 1), f"#{number.key}"
-        else:
-            match = _TOKEN.match(folded, at)
-            end = match.end() if match else at + 1
-            if match is None or match["mark"]:  # no match: an underscore and the like
-                level = _level(folded, at, end) if match else 0
-                in_list = in_list and not (match and "\n" in match.group() and end not in items and level == FULL)
-                pending, at = max(pending, level), end
-                continue
-            if match["word"]:  # letters that run into a number: covid19
-                end = next((i for i in range(at + 1, end) if i in numbers), end)
-            key = folded[at:end]
-        keys.append(key)
-        spans.append((at, end))
-        breaks.append(pending)
-        pending, at = 0, end
-    words, word_of = _words(folded, keys, spans)
-    return Tokens(tuple(keys), (*breaks, FULL), words, word_of, tuple(spans), folded, f" {' '.join(keys)} ")
+        for match in _TOKEN.finditer(folded, at, start):
+            if match["han"]:
+                made.add_characters(match.group(), match.start())
+            elif match["word"]:
+                made.add(match.group(), match.span())
+            else:
+                level = _level(folded, *match.span())
+                in_list = in_list and not (level == FULL and "\n" in match.group() and match.end() not in items)
+                made.pending = max(made.pending, level)
+        at = end
+        if key:
+            made.add(key, (start, end))
+        elif start < len(folded):
+            in_list = in_list or folded[:start].rstrip().endswith(":")
+            made.pending = STRONG if in_list else max(made.pending, STRONG)
+    return Tokens(
+        tuple(made.keys), (*made.breaks, FULL), tuple(made.starts), tuple(made.ends), folded, f" {' '.join(made.keys)} "
+    )
+
+
+class _Made:
+    """Tokens while they are found. `pending` is the strongest mark since the last one."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.breaks: list[int] = []
+        self.pending = FULL
+
+    def add(self, key: str, span: tuple[int, int]) -> None:
+        self.keys.append(key)
+        self.starts.append(span[0])
+        self.ends.append(span[1])
+        self.breaks.append(self.pending)
+        self.pending = 0
+
+    def add_characters(self, run: str, start: int) -> None:
+        end = start + len(run)
+        self.keys.extend(run)
+        self.starts.extend(range(start, end))
+        self.ends.extend(range(start + 1, end + 1))
+        self.breaks.append(self.pending)
+        self.breaks.extend([0] * (len(run) - 1))
+        self.pending = 0
 
 
 def _level(folded: str, start: int, end: int) -> int:
@@ -110,10 +147,10 @@ def _level(folded: str, start: int, end: int) -> int:
     if mark in "。!?":
         return FULL
     if mark == ".":
-        return FULL if not folded[end : end + 1].isalnum() else SOFT
-    if mark in ";:—":
+        return SOFT if folded[end : end + 1].strip() else FULL
+    if mark == ";":
         return STRONG
-    if mark == ",":
+    if mark in ",:—()":
         return SOFT
     if mark.isspace():
         before, after = folded[start - 1 : start], folded[end : end + 1]
@@ -127,20 +164,16 @@ def _wide(char: str) -> bool:
     return char >= "\u2e80"
 
 
-def _words(
-    folded: str, keys: Sequence[str], spans: Sequence[tuple[int, int]]
-) -> tuple[tuple[Word, ...], tuple[int, ...]]:
+def _words(folded: str, keys: Sequence[str], starts: Sequence[int]) -> tuple[tuple[Word, ...], tuple[int, ...]]:
     words: list[Word] = []
     word_of = [-1] * len(keys)
     position = token = 0
     for text, tag in rjieba.tag(folded):
         position += len(text)
-        first = token
-        while token < len(keys) and spans[token][0] < position:
-            token += 1
+        first, token = token, bisect_left(starts, position, token)
         held = [i for i in range(first, token) if not is_number(keys[i])]
         if held:
             for i in held:
                 word_of[i] = len(words)
-            words.append(Word("".join(keys[i] for i in held), tag, held[0], held[-1] + 1))
+            words.append(Word("".join(map(keys.__getitem__, held)), tag, held[0], held[-1] + 1))
     return tuple(words), tuple(word_of)
