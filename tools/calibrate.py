@@ -83,7 +83,7 @@ def measure(passages: Path, queries: Path, unanswerable: Path | None) -> Sample:
     with _as_lines(passages) as lines, tempfile.TemporaryDirectory() as directory:
         asked = Path(directory) / "queries.jsonl"
         known = [(line["query"], line["gold"]) for line in read_lines(queries)]
-        unknown = [(line["query"], []) for line in read_lines(unanswerable)] if unanswerable else []
+        unknown = [(line["query"], list[str]()) for line in (read_lines(unanswerable) if unanswerable else ())]
         asked.write_text("".join(json.dumps({"query": q, "gold": gold}) + "\n" for q, gold in [*known, *unknown]))
         for number, case in enumerate(read_cases(lines, asked, LOOKED_AT)):
             value = confidence(case.query, case.found).value

@@ -46,4 +46,4 @@ def fit_logistic(signals: Matrix, yes: Matrix, counts: Matrix) -> tuple[Matrix, 
 
 
 def _sums(values: Matrix, group: NDArray[np.int64]) -> Matrix:
-    return np.bincount(group, values)
+    return np.asarray(np.bincount(group, values), np.float64)
