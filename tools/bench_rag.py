@@ -62,7 +62,14 @@ def _listens(port: int) -> bool:
 def rag(services: int, answer: str, data: Path) -> Iterator[int]:
     """A rag_server process whose other services are all at `services`."""
     port, url = free_port(), f"http://127.0.0.1:{services}"
-    env = {"YIJU_SEARCH_URL": url, "YIJU_LLM_URL": url, "YIJU_RAG_PORT": str(port), "YIJU_ANSWER": answer}
+    # Judged as always, but never refused: what is measured here is the whole way.
+    env = {
+        "YIJU_REFUSE_BELOW": "0",
+        "YIJU_SEARCH_URL": url,
+        "YIJU_LLM_URL": url,
+        "YIJU_RAG_PORT": str(port),
+        "YIJU_ANSWER": answer,
+    }
     with process("rag_server", port=port, YIJU_DATA=str(data), YIJU_API_KEYS="", YIJU_SESSIONS="sqlite", **env):
         yield port
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from typing import Any
 
 PASSAGES = (
     "专项债务收入应当用于公益性资本支出，不得用于经常性支出。专项债务本金通过对应的政府性基金收入等偿还。",
@@ -23,10 +24,12 @@ def _search() -> bytes:
 
 def _chat() -> bytes:
     head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "instant"}
-    choices = [{"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in PIECES]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": {"content": piece}, "finish_reason": None} for piece in PIECES
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
-    events = [head | {"choices": [choice]} for choice in choices]
-    events.append(head | {"choices": [], "usage": {"prompt_tokens": 200, "completion_tokens": 20}})
+    events: list[dict[str, Any]] = [{**head, "choices": [choice]} for choice in choices]
+    events.append({**head, "choices": [], "usage": {"prompt_tokens": 200, "completion_tokens": 20}})
     lines = [f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events]
     return "".join((*lines, "data: [DONE]\n\n")).encode()
 
