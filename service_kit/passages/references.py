@@ -36,7 +36,7 @@ _ARTICLE = re.compile(
     rf"(?:\s*第\s*(?P<paragraph>{_NUMBER})\s*款)?(?:\s*第?\s*[(（]?(?P<item>{_NUMBER})[)）]?\s*[项項])?"
 )
 _ARTICLE_HEAD = re.compile(
-    rf"^[\s\u3000]*(第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?)(?=[\s\u3000:：(（【\[]|$)", re.MULTILINE
+    rf"[\s\u3000]*第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?(?=[\s\u3000:：(（【\[]|$)"
 )
 """Where an article begins, not where it is cited."""
 _QUESTION_YEAR = re.compile(rf"(?<!\d)({_YEAR})(?!\d)")
@@ -126,7 +126,7 @@ def article_keys(passage: Passage) -> tuple[str, ...]:
     """The articles that a passage is, or is a part of: those of its `path`, else those that begin in its text."""
     named = [_article_key(found) for found in _ARTICLE.finditer(_fold(passage.path or ""))]
     if not named:
-        heads = (found[1] for found in _ARTICLE_HEAD.finditer(passage.text))
+        heads = [found[0] for line in passage.text.split("\n") if (found := _ARTICLE_HEAD.match(line))]
         named = [_article_key(found) for head in heads for found in _ARTICLE.finditer(_fold(head))]
     return tuple(dict.fromkeys(key for key in named if key))
 
