@@ -44,6 +44,17 @@ class Manifest:
             path.unlink()  # no database: nothing is known any more, as if it had been deleted
             self._db = _open(path)
 
+    @classmethod
+    def peek(cls, data: Path) -> "Manifest | None":
+        """To read only; None when there is none, or none that can be read."""
+        manifest = cls.__new__(cls)
+        try:
+            manifest._db = sqlite3.connect(f"{(data / 'manifest.sqlite').absolute().as_uri()}?mode=ro", uri=True)
+            manifest.directories()
+        except sqlite3.DatabaseError:
+            return None
+        return manifest
+
     def close(self) -> None:
         self._db.close()
 

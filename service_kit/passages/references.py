@@ -35,9 +35,7 @@ _ARTICLE = re.compile(
     rf"第\s*(?P<article>{_NUMBER})\s*[条條](?:\s*之\s*(?P<insert>{_NUMBER}))?"
     rf"(?:\s*第\s*(?P<paragraph>{_NUMBER})\s*款)?(?:\s*第?\s*[(（]?(?P<item>{_NUMBER})[)）]?\s*[项項])?"
 )
-_ARTICLE_HEAD = re.compile(
-    rf"[\s\u3000]*第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?(?=[\s\u3000:：(（【\[]|$)"
-)
+_ARTICLE_HEAD = re.compile(rf"[\s\u3000]*第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?(?=[\s\u3000:：(（【\[]|$)")
 """Where an article begins, not where it is cited."""
 _QUESTION_YEAR = re.compile(rf"(?<!\d)({_YEAR})(?!\d)")
 _HAN_YEAR = re.compile(r"[一二][〇零○九][〇零○一二三四五六七八九]{2}(?=\s*年)")
