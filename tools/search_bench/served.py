@@ -1,6 +1,7 @@
 """es_search over HTTP against its own reader, in turns; and how many searches a second the reader gives."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,6 @@ from service_kit.settings import Settings
 
 TOP_K = 2
 START_TIMEOUT_S = 60.0
-PORT = 17909
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,18 @@ class Latencies:
 @contextmanager
 def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """The URL of an es_search process over the index of `settings`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
     env = {
         **environment,
         "YIJU_DATA": str(settings.data.resolve()),
         "YIJU_SEARCH": settings.search,
-        "YIJU_SEARCH_PORT": str(PORT),
+        "YIJU_SEARCH_PORT": str(port),
         "YIJU_API_KEYS": "",
         "YIJU_LOG_LEVEL": "INFO",
     }
-    url = f"http://127.0.0.1:{PORT}"
+    url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([sys.executable, "-m", "es_search"], env=env, stdout=log, stderr=log)
         try:
