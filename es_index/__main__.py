@@ -59,7 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _watch(settings, args)
         began = time.monotonic()
         if args.dry_run:
-            report = plan(settings, args.directory, allow_empty=args.allow_empty, progress=_progress)
+            report = plan(
+                settings,
+                args.directory,
+                allow_empty=args.allow_empty,
+                begin_anew=args.begin_anew,
+                progress=_progress,
+            )
             print(Words("试运行，未作任何改动", "Dry run: nothing was changed").to(settings.lang))
         else:
             report = index_directory(
@@ -101,7 +107,13 @@ def _show_status(settings: Settings, file: Path | None) -> int:
         print(words.to(settings.lang).format(facts["passages"], facts["engine"]))
     for directory, files in facts["directories"].items():
         print(f"{files:>9}  {directory}")
-    if facts["unsettled"] or facts["passages"] not in (None, facts["known_passages"]):
+    if facts["known_passages"] is None and facts["passages"]:
+        words = Words(
+            "记录段落来源的清单（manifest.sqlite）已丢失",
+            "The manifest of where passages come from (manifest.sqlite) is lost",
+        )
+        print(words.to(settings.lang))
+    elif facts["unsettled"] or facts["passages"] not in (None, facts["known_passages"]):
         words = Words(
             "清单记有 {} 个段落，{} 个待处理；请再运行一次 es_index",
             "The manifest knows {} passages, {} of them unsettled; run es_index again",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from es_index.report import Failure, Report
-from es_index.run import Progress, list_indexable
+from es_index.run import Progress, list_indexable, refuse_to_lose
 from es_index.scan import read_passage, readable_name
 from service_kit.errors import IndexUnavailable, UnreachableFile, UnreadableFile
 from service_kit.passages import open_reader
@@ -13,17 +13,28 @@ from service_kit.passages.manifest import Manifest
 from service_kit.settings import Settings
 
 
-def plan(settings: Settings, directory: str, *, allow_empty: bool = False, progress: Progress = iter) -> Report:
+def plan(
+    settings: Settings,
+    directory: str,
+    *,
+    allow_empty: bool = False,
+    begin_anew: bool = False,
+    progress: Progress = iter,
+) -> Report:
     """The report that `index_directory` would give now: every file is read, nothing is written.
 
     Raises:
         IndexingError: as `index_directory`, but for what only writing shows.
     """
     root = Path(directory).resolve()
-    held = _held(settings)
+    held_by = _held(settings)
+    held = held_by or {}
     known = held.pop(root, {})
     listing = list_indexable(root, allow_empty=allow_empty, known=bool(known))
-    report = Report(readable_name(root), begun_anew=_passages(settings) is None)
+    lost = held_by is None
+    if lost and not begin_anew:
+        refuse_to_lose(settings)
+    report = Report(readable_name(root), begun_anew=lost or not _is_usable(settings))
     if report.begun_anew:
         report.forgotten = sorted(map(readable_name, held))
         held, known = {}, {}
@@ -56,7 +67,8 @@ def plan(settings: Settings, directory: str, *, allow_empty: bool = False, progr
 
 def status(settings: Settings) -> dict[str, Any]:
     """The index and the directories it was made of. `passages` is None without a usable index, and `trouble` says why;
-    `unsettled` counts passages that an interrupted run left for the next one."""
+    `unsettled` counts passages that an interrupted run left for the next one;
+    `known_passages` is None when the manifest is lost."""
     shown: dict[str, Any] = {"engine": settings.search, "passages": None, "trouble": None}
     with closing(open_reader(settings)) as reader:
         try:
@@ -71,22 +83,24 @@ def status(settings: Settings) -> dict[str, Any]:
             shown["directories"] = {readable_name(one): len(manifest.files(one)) for one in directories}
             shown["unsettled"] = sum(len(manifest.pending(one)) for one in directories)
         else:
-            shown |= {"known_passages": 0, "directories": {}, "unsettled": 0}
+            shown |= {"known_passages": None, "directories": {}, "unsettled": 0}
     return shown
 
 
-def _held(settings: Settings) -> dict[Path, dict[Path, str]]:
+def _held(settings: Settings) -> dict[Path, dict[Path, str]] | None:
+    """What the manifest says that each directory holds; None without a manifest."""
     manifest = Manifest.peek(settings.data)
     if manifest is None:
-        return {}
+        return None
     with closing(manifest):
         return {directory: manifest.files(directory) for directory in manifest.directories()}
 
 
-def _passages(settings: Settings) -> int | None:
-    """None when a run would begin the index anew."""
+def _is_usable(settings: Settings) -> bool:
+    """Whether a run would go on with the index that there is."""
     with closing(open_reader(settings)) as reader:
         try:
-            return reader.count()
+            reader.count()
         except IndexUnavailable:
-            return None
+            return False
+    return True

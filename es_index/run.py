@@ -51,7 +51,7 @@ def index_directory(
         listing = list_indexable(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
         with closing(open_writer(settings)) as writer:
             if not (begin_anew or manifest.describes(writer.index_id)):
-                _refuse_to_lose(settings)
+                refuse_to_lose(settings)
             run = _Run(manifest, writer, root)
             run.match_manifest_with_index()
             run.store(progress(listing.files), untouched)
@@ -59,8 +59,12 @@ def index_directory(
             return run.report
 
 
-def _refuse_to_lose(settings: Settings) -> None:
-    """An index without its manifest can not be kept in step with any directory, only be emptied."""
+def refuse_to_lose(settings: Settings) -> None:
+    """An index without its manifest can not be kept in step with any directory, only be emptied.
+
+    Raises:
+        IndexingError: the index, whose manifest is not there, holds passages.
+    """
     with closing(open_reader(settings)) as reader:
         try:
             count = reader.count()

@@ -253,7 +253,12 @@ def test_index_without_its_manifest_is_emptied_only_when_told(settings: Settings
     for _ in range(2):
         with pytest.raises(IndexingError, match=r"holds 2 passages.*--begin-anew"):
             index_directory(settings, str(texts))
+        with pytest.raises(IndexingError, match="holds 2 passages"):
+            plan(settings, str(texts))
+        manifest.unlink()
+    assert status(settings)["known_passages"] is None
     assert set(indexed(settings)) == {"甲文", "乙文"}
+    assert plan(settings, str(texts), begin_anew=True).passages == 1
     assert index_directory(settings, str(texts), begin_anew=True).begun_anew
     assert set(indexed(settings)) == {"乙文"}
     assert not index_directory(settings, str(texts), begin_anew=True).begun_anew
