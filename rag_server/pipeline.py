@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from rag_server.answer import answer
+from rag_server.calibration import refuse_below
 from rag_server.llm import LLM
 from rag_server.quote import nearest_sentence
 from rag_server.retrieve import retrieve
@@ -78,6 +79,7 @@ class Pipeline:
         self._search = search
         self._llm = llm
         self._store = store
+        self._refuse_below = refuse_below(settings)
 
     def ask(self, session: SessionKey, query: str, trace_id: str, deadline: Deadline) -> Turn:
         """Answer one question of a session and record the turn. A turn that fails leaves no trace in the history.
@@ -114,6 +116,7 @@ class Pipeline:
                 languages=settings.languages,
                 deadline=deadline,
                 must_generate=settings.answer == "generate",
+                refuse_below=self._refuse_below,
             )
         return Turn(trace_id, understood, retrieved, answered, timings)
 

@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
 
+    # refusal before generation
+    refuse_below: float | None = Field(None, ge=0, le=1)
+    calibration: Path | None = None
+
     # the rest
     data: Path = Path("data")
     api_keys: SecretStr | None = None
