@@ -1,6 +1,7 @@
 """Stopping: by POST /stop, by hanging up, on both routes; what there is of the answer is kept and marked."""
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -49,46 +50,71 @@ def is_stopped(served: Rag) -> bool:
     return isinstance(served.engine.generations[-1].why_stop(), ClientGone)
 
 
-def check_kept(served: Rag) -> None:
+def kept(served: Rag) -> str:
     """What was written stands in session and trail, marked."""
     wait_until(lambda: len(trail(served)) == 1, "the turn is recorded")
     entry = trail(served)[0]
     assert entry["stopped"] is True
-    assert entry["response"].startswith(FIRST + "债务本（未核实：句子没有写完）")
     messages = served.client.get("/sessions/s1").get_json()["messages"]
-    assert messages[-1]["content"].endswith("回答被停止，内容不完整。")
+    assert messages[-1]["content"] == entry["response"]
+    assert entry["response"].endswith("\n回答被停止，内容不完整。")
+    return str(entry["response"].partition("\n")[0])
 
 
-@pytest.mark.parametrize("stream", [False, True])
-def test_stop_ends_the_answer_and_keeps_what_there_is(endless: Rag, stream: bool) -> None:
-    def post() -> requests.Response:
-        body = {"id": "s1", "content": QUESTION, "stream": stream}
-        return requests.post(endless.url + PATH, json=body, timeout=30)
+def ask_until(url: str, text: str) -> socket.socket:
+    """A connection on which the stream has come as far as `text`."""
+    connection, seen = open_post(url + PATH, {"id": "s1", "content": QUESTION, "stream": True}), b""
+    while f'"text":"{text}"'.encode() not in seen:
+        piece = connection.recv(65536)
+        assert piece
+        seen += piece
+    return connection
 
-    with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(post)
-        wait_until(lambda: bool(endless.engine.generations), "the model is asked")
+
+KEPT = FIRST + "债务本（未核实：句子没有写完）"
+
+
+def test_stop_ends_a_stream_and_keeps_what_there_is(endless: Rag) -> None:
+    with ask_until(endless.url, "债务本") as connection:
         assert not stop(endless, "other")
         assert stop(endless)
-        response = answer.result(10)
-    assert response.status_code == 200
-    text = response.content.decode()
-    body = json.loads(text.rpartition("data: ")[2] if stream else text)
+        data = b""
+        while b"event: done" not in data or not data.endswith(b"\n\n\r\n0\r\n\r\n"):
+            data += connection.recv(65536)
+    body = json.loads(data.partition(b"event: done\ndata: ")[2].partition(b"\n")[0])
     assert (body["stopped"], body["answer_mode"], len(body["notices"])) == (True, "generate", 1)
-    assert body["sentences"][0]["verified"] is True
-    assert body["sentences"][-1]["reason"] == "未核实：句子没有写完"
+    assert [one["verified"] for one in body["sentences"]] == [True, False]
+    assert body["sentences"][1]["reason"] == "未核实：句子没有写完"
+    assert body["response"] == KEPT
     assert is_stopped(endless)
-    check_kept(endless)
+    assert kept(endless) == KEPT
     assert not stop(endless)
+
+
+def test_stop_ends_an_answer_that_is_not_streamed(endless: Rag) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask, endless.client, QUESTION)
+        wait_until(lambda: bool(endless.engine.generations), "the model is asked")
+        assert stop(endless)
+        body = answer.result(10)
+    assert (body["stopped"], len(body["notices"])) == (True, 1)
+    assert KEPT.startswith(body["response"].partition("（")[0])  # it may not have come far
+    assert is_stopped(endless)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_hanging_up_ends_the_answer_as_well(endless: Rag, stream: bool) -> None:
-    connection = open_post(endless.url + PATH, {"id": "s1", "content": QUESTION, "stream": stream})
-    wait_until(lambda: bool(endless.engine.generations), "the model is asked")
+    if stream:
+        connection = ask_until(endless.url, "债务本")
+    else:
+        connection = open_post(endless.url + PATH, {"id": "s1", "content": QUESTION})
+        wait_until(lambda: bool(endless.engine.generations), "the model is asked")
     connection.close()
     wait_until(lambda: is_stopped(endless), "the model is told")
-    check_kept(endless)
+    wait_until(lambda: len(trail(endless)) == 1, "the turn is recorded")
+    assert trail(endless)[0]["stopped"] is True
+    if stream:
+        assert kept(endless) == KEPT
 
 
 def test_an_openai_client_that_hangs_up_ends_it_too(endless: Rag) -> None:

@@ -54,6 +54,7 @@ def drill(port: int, turns: int, sessions: int, seed: int = 9) -> Count:
             count.leaks += foreign_canaries(text, canaries[session])
             count.follow_ups += asked % 5 > 0
             count.with_their_own += asked % 5 > 0 and canaries[session] in text
+        connection.close()
         with lock:
             for name, value in asdict(count).items():
                 setattr(total, name, getattr(total, name) + value)

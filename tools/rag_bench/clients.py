@@ -37,6 +37,7 @@ def measure(name: str, port: int, clients: int, seconds: float, sessions: int = 
             if answer.status != 200:
                 raise RuntimeError(f"{name}: HTTP {answer.status} {text[:300]!r}")
             n += 1
+        connection.close()
         took.extend(mine)
 
     began = time.monotonic()
