@@ -86,7 +86,7 @@ def test_stop_ends_a_stream_and_keeps_what_there_is(endless: Rag) -> None:
     assert [one["verified"] for one in body["sentences"]] == [True, False]
     assert body["sentences"][1]["reason"] == "未核实：句子没有写完"
     assert body["response"] == KEPT
-    assert is_stopped(endless)
+    wait_until(lambda: is_stopped(endless), "the model is told")
     assert kept(endless) == KEPT
     assert not stop(endless)
 
@@ -99,7 +99,7 @@ def test_stop_ends_an_answer_that_is_not_streamed(endless: Rag) -> None:
         body = answer.result(10)
     assert (body["stopped"], len(body["notices"])) == (True, 1)
     assert KEPT.startswith(body["response"].partition("（")[0])  # it may not have come far
-    assert is_stopped(endless)
+    wait_until(lambda: is_stopped(endless), "the model is told")
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -134,7 +134,7 @@ def test_a_turn_that_is_stopped_before_its_first_text_leaves_no_message(wired: S
         assert stop(served)
         body = answer.result(10)
         assert (body["response"], body["stopped"]) == ("", True)
-        assert is_stopped(served)
+        wait_until(lambda: is_stopped(served), "the model is told")
         assert served.client.get("/sessions/s1").status_code == 404
         assert trail(served)[0]["stopped"] is True
 
