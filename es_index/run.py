@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
-from service_kit.errors import IndexingError, UnreachableFile, UnreadableFile
+from service_kit.errors import IndexingError, PassagesRejected, UnreachableFile, UnreadableFile
 from service_kit.passages import Passage, PassageWriter, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
@@ -126,8 +126,21 @@ class _Run:
                 self._writer.upsert([passage])
         if holds:
             self._manifest.mark_pending(self._directory, stored)
-            self._writer.commit()
+            try:
+                self._writer.commit()
+            except PassagesRejected as error:
+                self._refuse(error.reasons, holds, stored)
             self._manifest.record(self._directory, holds, stored)
+
+    def _refuse(self, reasons: Mapping[str, str], holds: dict[Path, str], stored: set[str]) -> None:
+        """The engine does not take these ids: the files that hold them keep what was indexed from them before."""
+        for file in [file for file, passage_id in holds.items() if passage_id in reasons]:
+            why = reasons[holds.pop(file)]
+            for kept in (self.report.new, self.report.changed):
+                if readable_name(file) in kept:
+                    kept.remove(readable_name(file))
+            self._fail(file, UnreadableFile(f"索引拒绝了这一段落：{why}", f"The index refuses this passage: {why}"))
+        stored.difference_update(reasons)
 
     def _settle(self) -> None:
         pending = self._manifest.pending(self._directory)

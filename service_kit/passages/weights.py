@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+MAX_QUESTION_LENGTH = 50_000
+"""Characters of a question that are looked at; with them a search stays well under a second."""
 MAX_TERMS = 256
 """Terms searched for; more make a search slow and hardly better."""
 MAX_REPEATS = 8
