@@ -8,7 +8,7 @@ from typing import Any
 from service_kit.passages.analysis import question_terms
 from service_kit.passages.elastic_mapping import FIELDS, K1, Analysis
 from service_kit.passages.filters import Filters
-from service_kit.passages.weights import MAX_REPEATS, MAX_TERMS, WeighedTerm, weigh
+from service_kit.passages.weights import MAX_TERMS, WeighedTerm, weigh
 
 SHORT_IK_QUESTION = 200
 """Characters up to which the server itself may cut a question: it has fewer than MAX_TERMS terms of each kind."""
@@ -16,13 +16,15 @@ SHORT_IK_QUESTION = 200
 
 @dataclass(frozen=True)
 class FieldTerms:
-    """A question as one field has it: term -> (repeats, passages that have it); `documents` have the field."""
+    """A question as one field has it: its terms, each as often as it occurs, in the order of the question where that
+    was asked for; in how many passages each one is; `documents` have the field."""
 
     documents: int
-    terms: Mapping[str, tuple[int, int]]
+    terms: Sequence[str]
+    frequencies: Mapping[str, int]
 
     def frequency(self, term: str) -> int:
-        return self.terms.get(term, (0, 0))[1]
+        return self.frequencies.get(term, 0)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def term_vectors_body(form: Analysis, question: str, *, all_words: bool = False)
         "doc": doc,
         "fields": list(FIELDS[form]),
         "per_field_analyzer": analyzers,
-        **{"positions": False, "offsets": False, "payloads": False},
+        # Of a long question those terms are kept that stand in a row, see `weigh`.
+        **{"positions": form == "ik" and len(question) > SHORT_IK_QUESTION, "offsets": False, "payloads": False},
         **{"term_statistics": True, "field_statistics": True},
     }
 
@@ -64,19 +67,20 @@ def field_terms(form: Analysis, response: Mapping[str, Any]) -> dict[str, FieldT
     found = {}
     for field in FIELDS[form]:
         if vector := response.get("term_vectors", {}).get(field):
-            terms = {term: (facts["term_freq"], facts.get("doc_freq", 0)) for term, facts in vector["terms"].items()}
-            found[field] = FieldTerms(vector.get("field_statistics", {}).get("doc_count", 0), terms)
+            documents = vector.get("field_statistics", {}).get("doc_count", 0)
+            frequencies = {term: facts.get("doc_freq", 0) for term, facts in vector["terms"].items()}
+            found[field] = FieldTerms(documents, _in_order(vector["terms"]), frequencies)
     return found
 
 
 def weights(form: Analysis, question: str, fields: Mapping[str, FieldTerms]) -> Weights:
     """What each term of the question counts. Of each field at most MAX_TERMS terms that are known."""
-    clauses = {}
-    for field, vector in fields.items():
-        repeated = [term for term, (repeats, _) in vector.terms.items() for _ in range(min(repeats, MAX_REPEATS))]
-        clauses[field] = weigh(repeated, vector.documents, vector.frequency)
     if form == "client":
+        clauses = {
+            field: weigh(question_terms(question), one.documents, one.frequency) for field, one in fields.items()
+        }
         return Weights(clauses, {term.term: term.idf for terms in clauses.values() for term in terms})
+    clauses = {field: weigh(one.terms, one.documents, one.frequency) for field, one in fields.items()}
     documents = max((vector.documents for vector in fields.values()), default=0)
     idf = weigh(question_terms(question), documents, _estimated_frequency(fields))
     return Weights(clauses, {term.term: term.idf for term in idf})
@@ -151,21 +155,31 @@ def filter_clauses(filters: Filters, today: date) -> list[dict[str, Any]]:
     return clauses
 
 
+def _in_order(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Each term as often as it occurs; by position, if the answer has positions."""
+    placed = [
+        (token.get("position", 0), term)
+        for term, facts in terms.items()
+        for token in facts.get("tokens") or [{}] * facts["term_freq"]
+    ]
+    return [term for _, term in sorted(placed, key=lambda one: one[0])]
+
+
 def _estimated_frequency(fields: Mapping[str, FieldTerms]) -> Callable[[str], int]:
     """How many passages have a term of `analysis.py`, as far as the two fields of `ik` tell.
 
     Exact for two characters and for words that both cut. A longer word is at most as frequent as the rarest pair in
     it; a lone character that ik did not cut off counts as its most frequent pair in the question.
     """
-    words, pairs = (fields.get(field, FieldTerms(0, {})) for field in FIELDS["ik"])
+    words, pairs = (fields.get(field, FieldTerms(0, (), {})) for field in FIELDS["ik"])
 
     def frequency(term: str) -> int:
-        if term in pairs.terms:
+        if term in pairs.frequencies:
             return pairs.frequency(term)
-        if term in words.terms:
+        if term in words.frequencies:
             return words.frequency(term)
         if len(term) == 1:
-            return max((pairs.frequency(pair) for pair in pairs.terms if term in pair), default=0)
+            return max((pairs.frequency(pair) for pair in pairs.frequencies if term in pair), default=0)
         return min(pairs.frequency(term[at : at + 2]) for at in range(len(term) - 1))
 
     return frequency
