@@ -13,6 +13,7 @@ from service_kit.passages import Passage, PassageWriter, open_reader, open_write
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
 from service_kit.settings import Settings
+from service_kit.words import Words
 
 BATCH = 2000
 """Files between two commits."""
@@ -190,7 +191,13 @@ class _Run:
         self._writer.delete(one for one, holder in holders.items() if holder is None)
         # The file that it was stored under may be the one that is gone: another one has to give its name.
         self._writer.upsert(_read_again(holders))
-        self._writer.commit()
+        try:
+            self._writer.commit()
+        except PassagesRejected as error:  # they stay pending: the next run tries again
+            pending = [one for one in pending if one not in error.reasons]
+            for passage_id, why in error.reasons.items():
+                words = Words(f"索引拒绝了对此段落的改动：{why}", f"The index refuses to change this passage: {why}")
+                self.report.failed.append(Failure(passage_id, words))
         self._manifest.settle(self._directory, pending)
 
     def _fail(self, file: Path, fault: UnreadableFile) -> None:

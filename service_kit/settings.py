@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service_kit.errors import SettingsError
@@ -136,11 +136,12 @@ class Settings(BaseSettings):
 
     @field_validator("api_keys", "admin_keys", "openai_key", "es_password", "es_api_key")
     @classmethod
-    def _is_no_blank(cls, value: SecretStr | None) -> SecretStr | None:
+    def _is_no_blank(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
         if value is not None and not _secrets(value):
             raise ValueError("given, but it holds no key")
-        if value is not None and not value.get_secret_value().isascii():
+        encoded = info.field_name == "es_password"  # goes into its header as base64
+        if value is not None and not encoded and not value.get_secret_value().isascii():
             raise ValueError("only ASCII characters go into an HTTP header")
         return value
 

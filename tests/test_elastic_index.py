@@ -1,7 +1,7 @@
 """What is Elasticsearch's own: indices behind an alias, bulks, clear words about an index that is not usable."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -127,10 +127,9 @@ def test_a_refused_document_does_not_stop_the_rest(settings: Settings, client: E
     name = f"{settings.es_index}-refusing"
     client.indices.create(index=name, mappings={"properties": {"number": {"type": "integer"}}})
 
-    def operations(lines: object) -> list[Operation]:
+    def operations(lines: Sequence[bytes]) -> list[Operation]:
         head = b'{"index": {"_id": "%d"}}\n{"number": %s}'
-        values = enumerate(lines)  # type: ignore[arg-type]
-        return [Operation(str(at), head % (at, value)) for at, value in values]
+        return [Operation(str(at), head % (at, value)) for at, value in enumerate(lines)]
 
     try:
         refused = bulk(client, name, (json.dumps(value).encode() for value in (1, "nine", 3)), operations)
@@ -154,7 +153,8 @@ def test_refused_files_are_reported_and_stored_later(
     assert serving is not None
     client.indices.put_settings(index=serving.name, settings={"index.blocks.write": True})
     report = index_directory(settings, str(folder))
-    assert [failure.file for failure in report.failed] == ["b.txt"]
+    assert report.failed[0].file == "b.txt"
+    assert "block" in report.failed[0].reason.en
     assert report.new == []
     client.indices.put_settings(index=serving.name, settings={"index.blocks.write": None})
     assert index_directory(settings, str(folder)).new == ["b.txt"]

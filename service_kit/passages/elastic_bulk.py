@@ -70,7 +70,8 @@ def _send(client: Elasticsearch, index: str, operations: Sequence[Operation]) ->
         last = attempt == ATTEMPTS - 1
         with calling(index):
             try:
-                answer = client.bulk(index=index, operations=[one.body for one in operations], filter_path=_ITEM_FACTS)
+                bodies: list[Any] = [one.body for one in operations]
+                answer = client.bulk(index=index, operations=bodies, filter_path=_ITEM_FACTS)
             except elasticsearch.ApiError as error:
                 if last or error.status_code not in RETRIED:
                     raise

@@ -1,5 +1,6 @@
 """The connection to Elasticsearch, and what its failures mean to users."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,7 +26,9 @@ def connect(settings: Settings) -> Elasticsearch:
     if settings.es_api_key:
         options["api_key"] = settings.es_api_key.get_secret_value()
     elif settings.es_password:
-        options["basic_auth"] = (settings.es_user, settings.es_password.get_secret_value())
+        # Encoded here: the client itself takes only ASCII.
+        user = f"{settings.es_user}:{settings.es_password.get_secret_value()}"
+        options["basic_auth"] = base64.b64encode(user.encode()).decode()
     if any(url.startswith("https:") for url in settings.es_hosts):
         if settings.es_ca_file:
             options["ca_certs"] = str(settings.es_ca_file)

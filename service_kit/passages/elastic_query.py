@@ -76,10 +76,9 @@ def field_terms(form: Analysis, response: Mapping[str, Any]) -> dict[str, FieldT
 def weights(form: Analysis, question: str, fields: Mapping[str, FieldTerms]) -> Weights:
     """What each term of the question counts. Of each field at most MAX_TERMS terms that are known."""
     if form == "client":
-        clauses = {
-            field: weigh(question_terms(question), one.documents, one.frequency) for field, one in fields.items()
-        }
-        return Weights(clauses, {term.term: term.idf for terms in clauses.values() for term in terms})
+        terms = question_terms(question)
+        clauses = {field: weigh(terms, one.documents, one.frequency) for field, one in fields.items()}
+        return Weights(clauses, {term.term: term.idf for weighed in clauses.values() for term in weighed})
     clauses = {field: weigh(one.terms, one.documents, one.frequency) for field, one in fields.items()}
     documents = max((vector.documents for vector in fields.values()), default=0)
     idf = weigh(question_terms(question), documents, _estimated_frequency(fields))

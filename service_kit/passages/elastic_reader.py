@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import elasticsearch
+
 from service_kit.errors import IndexUnavailable
 from service_kit.passages.elastic_connection import calling, connect, unavailable
 from service_kit.passages.elastic_mapping import name_prefix, passage_of
@@ -117,7 +119,11 @@ class ElasticReader:
         fields = {}
         for all_words in (False, True):  # a question of question words only is about them
             body = term_vectors_body(self._form, question, all_words=all_words)
-            response = self._client.termvectors(index=self._index, **body)
+            try:
+                response = self._client.termvectors(index=self._index, **body).body
+            except elasticsearch.ApiError:  # an index of other fields, maybe
+                self._usable_name()
+                raise
             self._check_name(response["_index"])
             fields = field_terms(self._form, response)
             if fields or self._form == "client":
