@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
+from flask import Flask, Response, jsonify
 
 from es_index.run import index_directory
-from service_kit.errors import IndexUnavailable
-from service_kit.passages import Passage, open_reader, open_writer
+from service_kit.errors import IndexingError, IndexUnavailable
+from service_kit.passages import Passage, elastic_mapping, open_reader, open_writer
 from service_kit.passages.elastic_bulk import bulk
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_encoding import Operation
 from service_kit.passages.elastic_indices import Indices
 from service_kit.settings import Settings
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
+from tests.servers import served
 
 DEBT = Passage("专项债务", "专项债务应当通过项目对应的政府性基金收入偿还。", doc_no="财预〔2016〕155号")
 GENERAL = Passage("一般债务", "一般债务主要以一般公共预算收入偿还。")
@@ -168,3 +170,32 @@ def test_clients_cut_in_worker_processes(settings: Settings, analysis: str, monk
     write(settings, DEBT, GENERAL)
     with closing(open_reader(settings)) as reader:
         assert reader.search("财预2016 155号", 1).hits[0].passage == DEBT
+
+
+def test_a_server_without_ik(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As the server sees it: a tokenizer that it does not know.
+    monkeypatch.setattr("service_kit.passages.elastic_selftest.TOKENIZER", "ik_of_nobody")
+    monkeypatch.setattr("service_kit.passages.elastic_indices.TOKENIZER", "ik_of_nobody")
+    monkeypatch.setitem(elastic_mapping._WORDS, "tokenizer", "ik_of_nobody")
+    monkeypatch.setitem(elastic_mapping._ANALYSIS["ik"]["analyzer"]["question_words"], "tokenizer", "ik_of_nobody")
+    assert "analysis-ik" in last_probe(settings)
+    with pytest.raises(IndexingError, match="analysis-ik"):
+        open_writer(settings)
+
+
+def test_an_analyzer_that_knows_no_chinese(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service_kit.passages.elastic_selftest.TOKENIZER", "standard")
+    assert "dictionary" in last_probe(settings)
+
+
+def test_a_server_of_another_version(settings: Settings) -> None:
+    app = Flask(__name__)
+
+    @app.get("/")
+    def info() -> Response:
+        answer = jsonify(version={"number": "7.16.2"})
+        answer.headers["X-Elastic-Product"] = "Elasticsearch"
+        return answer
+
+    with served(app) as url:
+        assert "7.16.2" in last_probe(settings.model_copy(update={"es_urls": url}))

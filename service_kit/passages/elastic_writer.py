@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 from service_kit.errors import PassagesRejected, YijuError
 from service_kit.passages.elastic_bulk import bulk
@@ -38,6 +39,7 @@ class ElasticWriter:
         try:
             self._name, self._index_id, self._eased = self._open()
         except BaseException:
+            self._spool.close()
             self._client.close()
             raise
 
@@ -98,7 +100,11 @@ class ElasticWriter:
         """In worker processes where words are cut here, and there are many."""
         if self._form == "ik" or self._spool.stored < WORKERS_FROM:
             return encode(self._form, lines)
-        return self._pool().submit(encode, self._form, lines).result()
+        try:
+            return self._pool().submit(encode, self._form, lines).result()
+        except BrokenProcessPool:  # out of memory, most likely
+            logger.warning("a worker process ended; cutting words in this one")
+            return encode(self._form, lines)
 
     def _pool(self) -> ProcessPoolExecutor:
         if self._workers is None:
