@@ -5,23 +5,26 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from service_kit.passages.analysis import question_terms
 from service_kit.passages.elastic_mapping import FIELDS, K1, Analysis
 from service_kit.passages.filters import Filters
-from service_kit.passages.weights import MAX_TERMS, WeighedTerm, weigh
+from service_kit.passages.weights import MAX_REPEATS, MAX_TERMS, WeighedTerm, inverse_document_frequency, weigh
 
-SHORT_IK_QUESTION = 200
-"""Characters up to which the server itself may cut a question: it has fewer than MAX_TERMS terms of each kind."""
+SHORT = 200
+"""Characters of a question that can be searched at once: it has fewer than MAX_TERMS terms of each kind."""
 
 
 @dataclass(frozen=True)
 class FieldTerms:
-    """A question as one field has it: its terms, each as often as it occurs, in the order of the question where that
-    was asked for; in how many passages each one is; `documents` have the field."""
+    """A question as one field has it: how often each of its terms occurs, and in how many passages it is; `documents`
+    have the field."""
 
     documents: int
-    terms: Sequence[str]
+    repeats: Mapping[str, int]
     frequencies: Mapping[str, int]
+
+    def bag(self) -> list[str]:
+        """Each term as often as it occurs, as far as that counts."""
+        return [term for term, repeats in self.repeats.items() for _ in range(min(repeats, MAX_REPEATS))]
 
     def frequency(self, term: str) -> int:
         return self.frequencies.get(term, 0)
@@ -40,13 +43,15 @@ class Weights:
         return (K1 + 1) * sum(term.repeats * term.idf for terms in self.clauses.values() for term in terms)
 
 
-def term_vectors_body(form: Analysis, question: str, *, all_words: bool = False) -> dict[str, Any]:
+def term_vectors_body(
+    form: Analysis, question: str, terms: Sequence[str], *, all_words: bool = False
+) -> dict[str, Any]:
     """Asks how a question is cut and how rare its terms are, exactly, by the way of a document that is not stored.
 
     `all_words`: question words too.
     """
     if form == "client":
-        doc = {"terms": " ".join(question_terms(question))}
+        doc = {"terms": " ".join(terms)}
         analyzers = {"terms": "whitespace"}
     else:
         doc = {"content": question}
@@ -56,8 +61,7 @@ def term_vectors_body(form: Analysis, question: str, *, all_words: bool = False)
         "doc": doc,
         "fields": list(FIELDS[form]),
         "per_field_analyzer": analyzers,
-        # Of a long question those terms are kept that stand in a row, see `weigh`.
-        **{"positions": form == "ik" and len(question) > SHORT_IK_QUESTION, "offsets": False, "payloads": False},
+        **{"positions": False, "offsets": False, "payloads": False},
         **{"term_statistics": True, "field_statistics": True},
     }
 
@@ -67,22 +71,39 @@ def field_terms(form: Analysis, response: Mapping[str, Any]) -> dict[str, FieldT
     found = {}
     for field in FIELDS[form]:
         if vector := response.get("term_vectors", {}).get(field):
-            documents = vector.get("field_statistics", {}).get("doc_count", 0)
+            repeats = {term: facts["term_freq"] for term, facts in vector["terms"].items()}
             frequencies = {term: facts.get("doc_freq", 0) for term, facts in vector["terms"].items()}
-            found[field] = FieldTerms(documents, _in_order(vector["terms"]), frequencies)
+            found[field] = FieldTerms(vector.get("field_statistics", {}).get("doc_count", 0), repeats, frequencies)
     return found
 
 
-def weights(form: Analysis, question: str, fields: Mapping[str, FieldTerms]) -> Weights:
-    """What each term of the question counts. Of each field at most MAX_TERMS terms that are known."""
+def weights(form: Analysis, terms: Sequence[str], fields: Mapping[str, FieldTerms], *, short: bool) -> Weights:
+    """What each term of the question counts; `terms`: as `question_terms` gives them. Of each field at most MAX_TERMS
+    terms that are known. Of a long question in `ik`, only what both analyses cut alike."""
     if form == "client":
-        terms = question_terms(question)
         clauses = {field: weigh(terms, one.documents, one.frequency) for field, one in fields.items()}
         return Weights(clauses, {term.term: term.idf for weighed in clauses.values() for term in weighed})
-    clauses = {field: weigh(one.terms, one.documents, one.frequency) for field, one in fields.items()}
     documents = max((vector.documents for vector in fields.values()), default=0)
-    idf = weigh(question_terms(question), documents, _estimated_frequency(fields))
-    return Weights(clauses, {term.term: term.idf for term in idf})
+    weighed = weigh(terms, documents, _estimated_frequency(fields))
+    if short:
+        clauses = {field: weigh(one.bag(), one.documents, one.frequency) for field, one in fields.items()}
+    else:
+        clauses = {field: _in_field(weighed, one) for field, one in fields.items()}
+    return Weights(clauses, {term.term: term.idf for term in weighed})
+
+
+def _in_field(weighed: Sequence[WeighedTerm], field: FieldTerms) -> list[WeighedTerm]:
+    """Those that the field's analysis cuts out of the question as well."""
+    return [
+        WeighedTerm(
+            one.term,
+            min(field.repeats[one.term], MAX_REPEATS),
+            field.frequency(one.term),
+            inverse_document_frequency(field.documents, field.frequency(one.term)),
+        )
+        for one in weighed
+        if one.term in field.repeats
+    ]
 
 
 def scored_by_terms(found: Weights) -> dict[str, Any] | None:
@@ -96,13 +117,13 @@ def scored_by_terms(found: Weights) -> dict[str, Any] | None:
     return {"bool": {"should": clauses}} if clauses else None
 
 
-def scored_at_once(form: Analysis, question: str) -> dict[str, Any] | None:
+def scored_at_once(form: Analysis, question: str, terms: Sequence[str]) -> dict[str, Any] | None:
     """A query that needs no weights: the server cuts the question, or it has few terms. None when it is too long."""
+    if len(question) > SHORT:
+        return None
     if form == "ik":
-        if len(question) > SHORT_IK_QUESTION:
-            return None
         return {"multi_match": {"query": question, "type": "most_fields", "fields": list(FIELDS["ik"])}}
-    counted = weigh(question_terms(question), 0, lambda _: 1)
+    counted = weigh(terms, 0, lambda _: 1)
     if not 0 < len(counted) < MAX_TERMS:
         return None
     clauses = [{"term": {"terms": {"value": term.term, "boost": term.repeats}}} for term in counted]
@@ -154,23 +175,13 @@ def filter_clauses(filters: Filters, today: date) -> list[dict[str, Any]]:
     return clauses
 
 
-def _in_order(terms: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Each term as often as it occurs; by position, if the answer has positions."""
-    placed = [
-        (token.get("position", 0), term)
-        for term, facts in terms.items()
-        for token in facts.get("tokens") or [{}] * facts["term_freq"]
-    ]
-    return [term for _, term in sorted(placed, key=lambda one: one[0])]
-
-
 def _estimated_frequency(fields: Mapping[str, FieldTerms]) -> Callable[[str], int]:
     """How many passages have a term of `analysis.py`, as far as the two fields of `ik` tell.
 
     Exact for two characters and for words that both cut. A longer word is at most as frequent as the rarest pair in
     it; a lone character that ik did not cut off counts as its most frequent pair in the question.
     """
-    words, pairs = (fields.get(field, FieldTerms(0, (), {})) for field in FIELDS["ik"])
+    words, pairs = (fields.get(field, FieldTerms(0, {}, {})) for field in FIELDS["ik"])
 
     def frequency(term: str) -> int:
         if term in pairs.frequencies:

@@ -9,9 +9,11 @@ from typing import Any
 import elasticsearch
 
 from service_kit.errors import IndexUnavailable
+from service_kit.passages.analysis import question_terms
 from service_kit.passages.elastic_connection import calling, connect, unavailable
 from service_kit.passages.elastic_mapping import name_prefix, passage_of
 from service_kit.passages.elastic_query import (
+    SHORT,
     Weights,
     bearing,
     field_terms,
@@ -39,6 +41,7 @@ class _Asked:
     """One question on its way."""
 
     question: str
+    terms: Sequence[str]
     top_k: int
     filters: Filters
     references: References
@@ -63,7 +66,7 @@ class ElasticReader:
 
     def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
         question = question[:MAX_QUESTION_LENGTH]
-        asked = _Asked(question, top_k, filters, named_in(question), date.today())
+        asked = _Asked(question, question_terms(question), top_k, filters, named_in(question), date.today())
         with calling(self._index):
             found, candidates = self._candidates(asked)
         ranked = ordered(candidates, asked.references, filters.day(asked.today), top_k)
@@ -98,13 +101,13 @@ class ElasticReader:
 
     def _candidates(self, asked: _Asked) -> tuple[Weights, list[Candidate]]:
         """All that may be among the best: `ordering.ordered` tells which are."""
-        scored = scored_at_once(self._form, asked.question)
+        scored = scored_at_once(self._form, asked.question, asked.terms)
         if scored is None or asked.references:
-            found = self._weights(asked.question)
+            found = self._weights(asked)
             scored = scored_by_terms(found)
             hits = self._exact(scored, asked) if asked.references else []
             return found, hits + (self._best(scored, asked) if scored else [])
-        beside = self._beside.submit(self._weights, asked.question)
+        beside = self._beside.submit(self._weights, asked)
         try:
             hits = self._best(scored, asked)
         finally:
@@ -114,11 +117,11 @@ class ElasticReader:
             hits = self._best(by_terms, asked)
         return found, hits
 
-    def _weights(self, question: str) -> Weights:
+    def _weights(self, asked: _Asked) -> Weights:
         """Raises IndexUnavailable when there is no usable index, or it is empty."""
         fields = {}
         for all_words in (False, True):  # a question of question words only is about them
-            body = term_vectors_body(self._form, question, all_words=all_words)
+            body = term_vectors_body(self._form, asked.question, asked.terms, all_words=all_words)
             try:
                 response = self._client.termvectors(index=self._index, **body).body
             except elasticsearch.ApiError:  # an index of other fields, maybe
@@ -130,7 +133,7 @@ class ElasticReader:
                 break
         if not all(vector.documents > 0 for vector in fields.values()) or (not fields and not self.count()):
             raise _empty()
-        return weights(self._form, question, fields)
+        return weights(self._form, asked.terms, fields, short=len(asked.question) <= SHORT)
 
     def _best(self, scored: Mapping[str, Any], asked: _Asked) -> list[Candidate]:
         body = search_body(filtered(scored, asked.filters, asked.today), asked.size)
