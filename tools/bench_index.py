@@ -26,6 +26,7 @@ from service_kit.passages import Passage
 from service_kit.passages.elastic_bulk import bulk
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_encoding import Operation
+from service_kit.passages.elastic_mapping import AT_REST, WHILE_FILLED
 from service_kit.settings import Settings, load_settings
 from tools.console import run_tool
 from tools.evaluate_retrieval import read_lines, temporary_index
@@ -92,10 +93,12 @@ def tutorial(files: Path) -> None:
 def one_field(files: Path) -> None:
     """The pipeline of es_index (files, passages, operations, bulks) with the tutorial's mapping."""
     settings = load_settings()
-    with one_field_index(settings) as (client, name):
+    with one_field_index(settings, WHILE_FILLED) as (client, name):
         lines = (read_passage(files, file).to_json() for file in list_files(files).files)
         refused = bulk(client, name, lines, _contents)
         client.indices.refresh(index=name)
+        client.indices.put_settings(index=name, settings={"index": AT_REST})
+        client.indices.flush(index=name)
     if refused:
         raise OSError(f"{len(refused)} passages were refused")
 
@@ -109,11 +112,11 @@ def whole(files: Path, form: str) -> None:
 
 
 @contextmanager
-def one_field_index(settings: Settings) -> Iterator[tuple[Elasticsearch, str]]:
-    """A client as the tutorial makes it, and an index that is gone afterwards."""
+def one_field_index(settings: Settings, eased: Mapping[str, Any] | None = None) -> Iterator[tuple[Elasticsearch, str]]:
+    """A client as the tutorial makes it, and an index that is gone afterwards. `eased`: settings while it is filled."""
     name = f"yiju-tool-{uuid.uuid4().hex[:12]}"
     with closing(connect(settings).options(request_timeout=60)) as client:
-        client.indices.create(index=name, settings={"number_of_replicas": 0}, mappings=ONE_FIELD)
+        client.indices.create(index=name, settings={"number_of_replicas": 0, **(eased or {})}, mappings=ONE_FIELD)
         try:
             yield client, name
         finally:

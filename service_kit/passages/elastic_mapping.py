@@ -39,7 +39,8 @@ WHILE_FILLED = {**AT_REST, "auto_expand_replicas": "false", "translog.durability
 
 _FREQUENCIES = {"type": "text", "index_options": "freqs"}
 """No positions: no phrase is ever asked."""
-_KEYWORD = {"type": "keyword", "ignore_above": 1024}
+_KEY = {"type": "keyword", "ignore_above": 1024}
+_ONLY_SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 _SHOWN = {"type": "text", "index": False}
 
 
@@ -48,6 +49,8 @@ def index_body(form: Analysis, index_id: str) -> dict[str, Any]:
     mappings = {
         "_meta": {"index_id": index_id, "version": VERSION, "analysis": form},
         "dynamic": "strict",
+        # A passage is only ever stored whole; partial updates would lose its terms.
+        "_source": {"excludes": ["terms"]},
         "properties": _properties(form),
     }
     settings = {"number_of_shards": 1, "number_of_replicas": 0, **WHILE_FILLED, "analysis": _ANALYSIS[form]}
@@ -97,8 +100,9 @@ def _iso(day: date | None) -> str | None:
 def _properties(form: Analysis) -> dict[str, Any]:
     day = {"type": "date", "format": "strict_date"}
     return {
-        "id": {"type": "keyword"},
-        **dict.fromkeys((*METADATA, "file", "numbers", "articles", "issuers"), _KEYWORD),
+        "id": {"type": "keyword", "index": False},  # to sort by
+        **dict.fromkeys((*METADATA, "file"), _ONLY_SHOWN),
+        **dict.fromkeys(("numbers", "articles", "issuers"), _KEY),
         **{"begins": day, "ends": day, "repealed_undated": {"type": "boolean"}},
         **(_IK_TEXT if form == "ik" else _CLIENT_TEXT),
     }
