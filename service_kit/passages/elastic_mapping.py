@@ -8,7 +8,6 @@ splits at spaces: any server ranks as the embedded engine does.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date
 from typing import Any, Literal
 
@@ -71,7 +70,7 @@ def name_prefix(index: str, form: Analysis) -> str:
 def document(passage: Passage) -> dict[str, Any]:
     """What is stored of a passage, but for the `terms` of the form `client`, see `with_terms`."""
     valid = validity(passage)
-    shown = {key: value for key, value in asdict(passage).items() if value is not None}
+    shown = {name: value for name in PASSAGE_FIELDS if (value := getattr(passage, name)) is not None}
     keys = {
         "numbers": doc_no_keys(passage.doc_no),
         "articles": article_keys(passage),
