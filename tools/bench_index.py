@@ -35,7 +35,7 @@ ONE_FIELD = {"properties": {"content": {"type": "text", "analyzer": "ik_max_word
 """The tutorial's mapping."""
 TUTORIAL = "tutorial"
 WARM_UP = 5
-"""A server just started compiles its code while it works: first each form runs over a fifth of the files, unmeasured."""
+"""A server just started compiles its code while it works: each form runs over a fifth of the files first, unmeasured."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
