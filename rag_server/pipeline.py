@@ -109,7 +109,7 @@ class Pipeline:
             rewriter = self._llm if speaks else None
             understood = understand(query, history, rewriter, deadline, settings.rewrite_budget_s)
         with _timed(timings, "retrieve"):
-            retrieved = retrieve(understood.new_query, settings.top_k, self._search, deadline)
+            retrieved = retrieve(understood, settings.top_k, self._search, deadline)
         with _timed(timings, "answer"):
             answered = answer(
                 understood,
@@ -135,7 +135,8 @@ class Pipeline:
             turn.answer_mode,
         )
         with self._database.transaction():  # both or neither
-            self.sessions.append(session_id, understood.query, understood.new_query, text)
+            standalone = None if turn.answer.mode == "refuse" else understood.new_query
+            self.sessions.append(session_id, understood.query, standalone, text)
             self.trail.append(entry)
 
 

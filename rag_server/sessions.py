@@ -39,7 +39,7 @@ class Sessions:
             ).fetchall()
         return tuple(Message(*row) for row in reversed(rows))
 
-    def append(self, session_id: str, query: str, standalone: str, response: str) -> None:
+    def append(self, session_id: str, query: str, standalone: str | None, response: str) -> None:
         """Add one turn's two messages; older ones than the last HISTORY_LIMIT go."""
         with self._database.transaction() as db:
             db.execute(

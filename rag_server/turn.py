@@ -11,7 +11,8 @@ AnswerMode = Literal["generate", "extract", "refuse"]
 
 @dataclass(frozen=True)
 class Message:
-    """One entry of a session's history. `standalone` is the question as it was searched (users' messages only)."""
+    """One entry of a session's history. `standalone` is the question as it was searched: of users' messages only, and
+    only when it was answered, so that a refused question never lends its topic to the next one."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -25,6 +26,8 @@ class Understood:
     query: str
     new_query: str
     lang: Lang
+    context: str = ""
+    """What the turn answered that this one goes on from; empty for a question that stands alone."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 import logging
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-from rag_server.followup import carry_topic, leans_on_history
+from rag_server.followup import Earlier, carry_topic, pick_earlier
+from rag_server.leaning import leans_on_history, own_words
 from rag_server.llm import LLM
 from rag_server.turn import Message, Understood
 from service_kit.deadline import Deadline
@@ -13,6 +15,11 @@ from service_kit.logs import event
 from service_kit.words import Lang
 
 logger = logging.getLogger(__name__)
+
+CONTEXT_LENGTH = 400
+"""Characters of an earlier turn that a question is searched with."""
+DOUBTFUL_LENGTH = 12
+"""A question with no more characters of its own may lean on the history although nothing in it shows it."""
 
 _CJK = re.compile(r"[㐀-鿿豈-﫿]")
 _LATIN = re.compile(r"[A-Za-z]")
@@ -46,14 +53,31 @@ def understand(
     With an `llm` it rewrites within `budget_s` seconds; without one, or when the rewriting is late, fails or can not
     be used, the topic of the last turn is carried over.
     """
-    previous = next((message.standalone for message in reversed(history) if message.standalone), None)
     lang = language_of(query)
-    if previous is None or not leans_on_history(query):
+    turns = answered_turns(history)
+    if not turns:
         return Understood(query, query, lang)
-    carried = carry_topic(query, previous)
+    earlier = pick_earlier(query, turns)
+    carried = carry_topic(query, earlier.question)
+    if not leans_on_history(query):
+        doubtful = len(own_words(query)) <= DOUBTFUL_LENGTH
+        return Understood(query, query, lang, carried[:CONTEXT_LENGTH] if doubtful else "")
     rewritten = _rewrite(query, history, llm, deadline.sooner(budget_s), lang) if llm else None
     event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
-    return Understood(query, rewritten or carried, lang)
+    return Understood(query, rewritten or carried, lang, earlier.answer[:CONTEXT_LENGTH])
+
+
+def answered_turns(history: Sequence[Message]) -> list[Earlier]:
+    """The turns of the history that were answered, oldest first; a refused one has no `standalone`.
+
+    A question that was completed by putting an earlier one before it counts as that one, so that a chain of follow-ups
+    does not pile up.
+    """
+    return [
+        Earlier(asked.standalone.removesuffix(f"，{asked.content}"), answer.content)
+        for asked, answer in pairwise(history)
+        if asked.standalone and answer.role == "assistant"
+    ]
 
 
 def _rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline, lang: Lang) -> str | None:
