@@ -13,7 +13,8 @@ _PREDICATE = re.compile(
     r"可以|可否|应当|应该|能否|能不能|不能|能|必须|不得|需要|需|应|由|通过|用于|用途|包括|分为|有|是|自|从|在|按|为|归|要|属于|怎"
 )
 _NO_FRAGMENT = re.compile(
-    _PREDICATE.pattern + r"|什么|哪|谁|几|多少|多久|多长|咋|吗$|如果|要是|假如|没|了|后$|展开|具体|举例|介绍|详细|说|讲|[，,\s]"
+    _PREDICATE.pattern
+    + r"|什么|哪|谁|几|多少|多久|多长|咋|吗$|如果|要是|假如|没|了|后$|展开|具体|举例|介绍|详细|说|讲|[，,\s]"
 )
 """A clause, not a thing to be asked about instead of another."""
 _NAMED = re.compile(r"《[^》]+》|[一-鿿]{2,6}[〔\[（(【]\d{4}[〕\]）)】]\s*\d+\s*号")
@@ -36,7 +37,16 @@ _KINDS = tuple(
 """Things that a follow-up exchanges for another of their kind: 2024年的…？ 2025年呢？"""
 _CONTRASTS = tuple(
     line.split()
-    for line in ("一般 专项", "本金 利息", "中央 地方", "预算 决算", "收入 支出", "限额 余额", "新增 再融资 存量", "正面 负面")
+    for line in (
+        "一般 专项",
+        "本金 利息",
+        "中央 地方",
+        "预算 决算",
+        "收入 支出",
+        "限额 余额",
+        "新增 再融资 存量",
+        "正面 负面",
+    )
 )
 """Words of which a follow-up names one where the question before named another."""
 _AND = re.compile(r"([一-鿿〔〕\d]{2,12}?)(?:和|与|跟|同|、)([一-鿿〔〕\d]{2,12}?)(?=的|分别|有|各|之间|在|是|应|$)")
@@ -55,8 +65,8 @@ class Earlier:
 def pick_earlier(question: str, turns: Sequence[Earlier]) -> Earlier:
     """The turn that `question` goes on from, of `turns`, oldest first, not empty: the last one, unless the question
     names more of what an earlier one was about."""
-    mine = _bigrams(own_words(question))
-    shared = [len(mine & _bigrams(turn.question)) for turn in turns]
+    mine = pairs(own_words(question))
+    shared = [len(mine & pairs(turn.question)) for turn in turns]
     return turns[max(range(len(turns)), key=lambda i: (shared[i] > shared[-1] and shared[i], i))]
 
 
@@ -124,7 +134,7 @@ def _exchange(fragment: str, previous: str, topic: str) -> str | None:
         new, old = kind.search(fragment), kind.search(previous)
         if new and old and len(new[0]) == len(fragment.rstrip("条分")):
             return previous.replace(old[0], new[0], 1)
-    if topic in previous and _bigrams(fragment) & _bigrams(topic):
+    if topic in previous and pairs(fragment) & pairs(topic):
         return previous.replace(topic, fragment, 1)
     for group in _CONTRASTS:
         new_word = next((word for word in group if word in fragment and word not in previous), None)
@@ -156,5 +166,6 @@ def _carry_english(question: str, previous: str) -> str:
     return f"{question.strip().rstrip('?')} ({topic})?"
 
 
-def _bigrams(text: str) -> set[str]:
+def pairs(text: str) -> set[str]:
+    """Every two neighbouring characters."""
     return {text[i : i + 2] for i in range(len(text) - 1)}

@@ -28,6 +28,7 @@ class _Found(BaseModel):
     hits: list[_Hit]
     idf: dict[str, float]
     engine: str
+    retrieval_mode: str = "lexical"
 
 
 class _TutorialFound(BaseModel):
@@ -37,15 +38,16 @@ class _TutorialFound(BaseModel):
 DEPTH = 30
 """Passages of each search that are fused; a passage found by one search alone ranks behind what several agree on."""
 CONTEXT_WEIGHT = 0.5
-"""Of the earlier answer beside the question: measured on the development half of the follow-ups, flat from 0.3 to 1."""
+"""Of the earlier turn beside the question: measured on the development half of the follow-ups, flat from 0.3 to 0.7."""
 
 
 def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
     """At most `top_k` passages, best first.
 
-    A rewritten question is searched as it was asked, too, and with what the turn before answered; see `fuse`. All
-    other questions are one search. A search service that knows only the tutorial's contract, `{"docs": [str, …]}`,
-    will do: its passages come without file and score, and all words count the same.
+    A rewritten question is searched as it was asked, too, and what the earlier turn answered is searched beside it; see
+    `fuse`. A question that stands alone is one search, a short one with a history two. A search service that knows only
+    the tutorial's contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all words
+    count the same.
 
     Raises:
         DependencyDown: it answered something else, or as ServiceClient.post.
@@ -53,16 +55,14 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
     if understood.new_query == understood.query and not understood.context:
         return _search(understood.query, top_k, client, deadline)
     depth = max(top_k, DEPTH)
-    searches = [_search(query, depth, client, deadline) for query in dict.fromkeys([understood.new_query, understood.query])]
-    rankings = [
-        (found.evidence, _information(found, query))
-        for found, query in zip(searches, (understood.new_query, understood.query), strict=False)
-    ]
+    queries = tuple(dict.fromkeys((understood.new_query, understood.query)))
+    searches = [_search(query, depth, client, deadline) for query in queries]
+    rankings = [(found.evidence, _information(found, query)) for found, query in zip(searches, queries, strict=True)]
     if understood.context:
-        context = _search(understood.context, depth, client, deadline)
-        rankings.append((context.evidence, CONTEXT_WEIGHT * rankings[0][1]))
-    idf = {term: value for found in reversed(searches) for term, value in found.idf.items()}
-    return Retrieved(fuse(rankings, top_k), idf, searches[0].engine)
+        beside = _search(understood.context, depth, client, deadline)
+        rankings.append((beside.evidence, CONTEXT_WEIGHT * rankings[0][1]))
+    idf = {term: value for found in searches for term, value in found.idf.items()}
+    return replace(searches[0], evidence=fuse(rankings, top_k), idf=idf)
 
 
 def fuse(rankings: Sequence[tuple[Sequence[Evidence], float]], top_k: int) -> tuple[Evidence, ...]:
@@ -112,7 +112,7 @@ def _read(question: str, body: dict[str, Any]) -> Retrieved:
     if "hits" in body:
         found = _Found.model_validate(body)
         evidence = tuple(_evidence(n, hit) for n, hit in enumerate(found.hits, start=1))
-        return Retrieved(evidence, found.idf, found.engine)
+        return Retrieved(evidence, found.idf, found.engine, found.retrieval_mode)
     docs = _TutorialFound.model_validate(body).docs
     evidence = tuple(_bare(n, doc) for n, doc in enumerate(docs, start=1))
     return Retrieved(evidence, dict.fromkeys(question_terms(question), 1.0), "ES")

@@ -5,7 +5,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from rag_server.followup import Earlier, carry_topic, pick_earlier
+from rag_server.checks.numbers import find_numbers
+from rag_server.checks.tokens import fold
+from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier
 from rag_server.leaning import leans_on_history, own_words
 from rag_server.llm import LLM
 from rag_server.turn import Message, Understood
@@ -23,7 +25,6 @@ DOUBTFUL_LENGTH = 12
 
 _CJK = re.compile(r"[㐀-鿿豈-﫿]")
 _LATIN = re.compile(r"[A-Za-z]")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?|[〔\[（(]\d{4}[〕\]）)]\d*号?")
 _PROMPT_ZH = """请基于对话历史，对后续问题进行补全重构，如果后续问题与历史相关，你必须结合语境将\
 代词替换为相应的指代内容，让它的提问更加明确；否则直接返回原始的后续问题。
 注意：请不要对后续问题做任何回答和解释。
@@ -102,11 +103,22 @@ def why_unusable(query: str, rewriting: str) -> str | None:
         return "not one line"
     if len(text) > 3 * len(query) + 80:
         return "too long to be the same question"
-    missing = [number for number in _NUMBER.findall(query) if number not in text]
+    missing = _numbers(query) - _numbers(text)
     if missing:
-        return f"drops {missing[0]}"
+        return f"drops {min(missing)}"
     if language_of(query) != language_of(text):
         return "another language"
     if query.rstrip()[-1:] in "？?" and text[-1] in "。.":
         return "answers instead of asking"
+    own = pairs(own_words(query))
+    if 2 * len(own & pairs(own_words(text))) < len(own):
+        return "drops the question's own words"
     return None
+
+
+def _numbers(text: str) -> set[str]:
+    """Numbers, dates and 文号, each in one form: 二〇二三年 is 2023年. The 一 of 一般 is none."""
+    folded = fold(text)
+    return {
+        number.key for number in find_numbers(folded) if number.end - number.start > 1 or folded[number.start].isascii()
+    }

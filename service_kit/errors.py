@@ -17,6 +17,7 @@
     │   └── IndexUnavailable
     ├── GenerationFailed
     ├── ClientGone
+    ├── Stopped
     └── IndexingError
         ├── IndexLocked
         └── UnreadableFile
@@ -168,6 +169,16 @@ class ClientGone(YijuError):
 
     def __init__(self) -> None:
         super().__init__("客户端已断开", "The client is gone")
+
+
+class Stopped(YijuError):
+    """The work was stopped on the user's word (`POST /stop`, or by hanging up); what was made of it is kept."""
+
+    status = 499
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("已停止", "Stopped")
 
 
 class IndexingError(YijuError):

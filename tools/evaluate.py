@@ -14,7 +14,10 @@ from pathlib import Path
 from tools.console import run_tool
 from tools.evaluation.table import Table, render
 
-MEASUREMENTS = ("unverifiable",)
+MEASUREMENTS = (
+    "followups",
+    "unverifiable",
+)
 BENCH = Path(__file__).resolve().parents[1].parent / "shared" / "retrieval_bench"
 
 
