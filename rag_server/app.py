@@ -68,12 +68,23 @@ def create_app(settings: Settings) -> Flask:
         checks.append(Check("llm_server", lambda: ready(llm), required=settings.answer == "generate"))
     app = create_base_app("rag", settings, tuple(checks), _shape_error)
 
-    def begin(events: Iterator[Event], stop: Stop) -> Background[Event]:
-        return Background(workers, events, stop, watch_client())
+    def answered(events: Iterator[Event], stop: Stop) -> Turn:
+        """The turn that a client without `stream` waits for. Raises ClientGone when it waits no more."""
+        # Only the end is handed over: each event would wake the waiting thread.
+        ends = (event for event in events if isinstance(event, Done))
+        running, is_gone = Background(workers, ends, stop, watch_client()), watch_client()
+        turn = next(iter(running.items())).turn
+        if turn.answer.stopped and is_gone():
+            raise ClientGone
+        return turn
 
     def stream(
-        running: Background[Event], write: Callable[[Event], str], failed: Callable[[dict[str, Any], YijuError], str]
+        events: Iterator[Event],
+        stop: Stop,
+        write: Callable[[Event], str],
+        failed: Callable[[dict[str, Any], YijuError], str],
     ) -> Response:
+        running = Background(workers, events, stop, watch_client())
         told = running.with_silence(sse.HOLD_S, settings.heartbeat_s)
         pieces = sse.streaming(told, write, lambda error: failed(error_body(error, settings.lang), error))
         return streamed(pieces, SSE)
@@ -96,10 +107,10 @@ def create_app(settings: Settings) -> Flask:
             if question.stream:
                 return streamed((sse.written(event) for event in told_at_once(asked, CLEARED)), SSE)
             return Response(CLEARED, content_type="text/plain; charset=utf-8")
-        running = begin(pipeline.ask(asked, deadline, stop), stop)
+        events = pipeline.ask(asked, deadline, stop)
         if question.stream:
-            return stream(running, sse.written, lambda body, _: sse.error(body))
-        return Response(turn_body(_last(running)).model_dump_json(), content_type=JSON)
+            return stream(events, stop, sse.written, lambda body, _: sse.error(body))
+        return Response(turn_body(answered(events, stop)).model_dump_json(), content_type=JSON)
 
     @app.post("/stop")
     @documented("Stop the answer that a session waits for", body=StopBody, answers=StopAnswer, errors=(401,))
@@ -117,11 +128,11 @@ def create_app(settings: Settings) -> Flask:
     def complete_chat() -> ResponseReturnValue:
         body, stop = read_body(openai_chat.DocumentsChat), Stop()
         asked = body.to_asked(caller_session(settings, openai_chat.STATELESS), g.request_id)
-        running = begin(pipeline.reply(asked, body.to_history(), current_deadline(), stop), stop)
+        events = pipeline.reply(asked, body.to_history(), current_deadline(), stop)
         if body.stream:
             chunks = openai_chat.Chunks(asked, include_usage=body.includes_usage)
-            return stream(running, chunks.write, lambda body, error: openai_chat.data(openai_error(body, error)))
-        return openai_chat.whole(_last(running))
+            return stream(events, stop, chunks.write, lambda body, error: openai_chat.data(openai_error(body, error)))
+        return openai_chat.whole(answered(events, stop))
 
     @app.get("/v1/models")
     @documented("The one model there is", answers=openai_chat.ModelList, errors=(401,))
@@ -135,14 +146,6 @@ def create_app(settings: Settings) -> Flask:
 
     add_session_routes(app, settings, store)
     return app
-
-
-def _last(running: Background[Event]) -> Turn:
-    """The turn that a client without `stream` waits for. Raises ClientGone when it waits no more."""
-    turn = next(event.turn for event in running.items() if isinstance(event, Done))
-    if turn.answer.stopped and watch_client()():
-        raise ClientGone
-    return turn
 
 
 def _shape_error(body: dict[str, Any], error: YijuError) -> dict[str, Any]:

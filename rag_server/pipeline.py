@@ -15,6 +15,8 @@ from rag_server.answer import (
     why_quoting,
 )
 from rag_server.assemble import assemble
+from rag_server.calibration import refuse_below
+from rag_server.confidence import lacks_basis
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
@@ -46,6 +48,7 @@ class Pipeline:
         self._search = search
         self._llm = llm
         self._store = store
+        self._refuse_below = refuse_below(settings)
         self.running = RunningTurns()
 
     def ask(self, asked: Asked, deadline: Deadline, stop: Stop) -> Generator[Event]:
@@ -101,7 +104,9 @@ class Pipeline:
     def _answered(self, turn: Turn, history: Sequence[Message], deadline: Deadline, timings: Timings) -> Walk:
         settings, understood, retrieved = self._settings, turn.understood, turn.retrieved
         must_generate = settings.answer == "generate"
-        if not retrieved.evidence:
+        with timings.measured("retrieve"):
+            has_no_basis = lacks_basis(understood.new_query, retrieved, self._refuse_below)
+        if has_no_basis:
             return (yield from self._whole(turn, refuse(understood), timings))
         if self._llm is None:
             return (yield from self._quoting(turn, None, timings))

@@ -6,6 +6,7 @@ passage, and of its words (weighted by idf) enough stand there. A sentence that 
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from rag_server.checks.align import parts_of
@@ -139,7 +140,7 @@ def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least:
         return None
     title = cited[0].title
     skipped = opening(answer.folded, title, " ".join(p.tokens.folded for p in cited))
-    first = next((i for i, (start, _) in enumerate(answer.spans) if start >= skipped), len(answer.keys))
+    first = bisect_left(answer.starts, skipped)
     return (
         _check_quotations(text, cited, marks)
         or _check_doc_nos(answer, cited, marks)
@@ -158,6 +159,18 @@ def _check_quotations(text: str, cited: Sequence[Passage], marks: str) -> Words 
                     f"未核实：引文“{quoted}”不在{marks}中", f"not verified: the quotation “{quoted}” is not in {marks}"
                 )
     return None
+
+
+def _is_verbatim(answer: Tokens, first: int, passage: Passage) -> bool:
+    """Whether the answer from token `first` on stands in the passage with the same marks, clauses being whole."""
+    theirs, row = passage.tokens, f" {' '.join(answer.keys[first:])} "
+    found = theirs.joined.find(row)
+    if found < 0:
+        return False
+    begins = theirs.joined.count(" ", 0, found)
+    ends = begins + len(answer.keys) - first
+    same = theirs.breaks[begins + 1 : ends] == answer.breaks[first + 1 : -1]
+    return same and theirs.breaks[begins] > 0 and theirs.breaks[ends] > 0
 
 
 def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: str) -> Words | None:
@@ -187,7 +200,7 @@ def _check_doc_nos(answer: Tokens, cited: Sequence[Passage], marks: str) -> Word
 
 def _adjoins(answer: Tokens, i: int) -> bool:
     """Whether a word stands directly before token i."""
-    return answer.word_of[i - 1] >= 0 and answer.spans[i - 1][1] == answer.spans[i][0]
+    return answer.word_of[i - 1] >= 0 and answer.ends[i - 1] == answer.starts[i]
 
 
 def _check_claims(
@@ -195,7 +208,7 @@ def _check_claims(
 ) -> Words | None:
     least, marks = rules
     last = len(answer.keys)
-    if first == last:
+    if first == last or any(_is_verbatim(answer, first, p) for p in cited):
         return None
     parts = parts_of(answer, first, last, cited)
     uncovered, share = coverage(answer, [w for w in content(answer.words) if w.first >= first], parts, idf)

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     # streams of rag_server
     heartbeat_s: float = Field(10.0, gt=0)
 
+    # refusal before generation
+    refuse_below: float | None = Field(None, ge=0, le=1)
+    calibration: Path | None = None
+
     # the rest
     data: Path = Path("data")
     api_keys: SecretStr | None = None

@@ -12,6 +12,9 @@ MUCH_BETTER = 0.25
 """A clause rests on another sentence than its neighbours only when it has this much more in common with it."""
 
 
+_CONJUNCTIONS = ("", "并", "且", "并且", "而", "也", "还", "同时", "又", "则")
+
+
 class Change(NamedTuple):
     """Tokens `first:last` of the answer stand where the passage has its tokens `was_first:was_last`. Whole words."""
 
@@ -129,7 +132,23 @@ def _slid(answer: Tokens, theirs: Tokens, change: Change, unit: Unit, bounds: tu
             a, b = first + step, was_first + step
             if bounds[0] <= a <= bounds[1] and theirs.breaks[b] and theirs.breaks[was_last + step]:
                 return Change(a, a, b, was_last + step)
+        for step in _moves(theirs, was_first, was_last, unit.first, unit.last):
+            a, b = first + step, was_first + step
+            if (
+                bounds[0] <= a <= bounds[1]
+                and any(theirs.breaks[b + 1 : was_last])
+                and behind_a_mark(theirs, was_last + step)
+            ):
+                return Change(a, a, b, was_last + step)
     return change
+
+
+def behind_a_mark(tokens: Tokens, i: int) -> bool:
+    """Whether only a conjunction, if anything, stands between token i and the mark before it."""
+    start = i
+    while start > 0 and not tokens.breaks[start] and i - start < 2:
+        start -= 1
+    return bool(tokens.breaks[start]) and "".join(tokens.keys[start:i]) in _CONJUNCTIONS
 
 
 def _moves(tokens: Tokens, first: int, last: int, low: int, high: int) -> list[int]:

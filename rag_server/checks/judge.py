@@ -1,8 +1,8 @@
 """Whether what was changed between a passage and a sentence of the answer changes what is said."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from rag_server.checks.align import Change, Part
+from rag_server.checks.align import Change, Part, behind_a_mark
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
 from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
@@ -42,11 +42,11 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
     for i in numbers_in(answer, change.first, change.last):
         old_numbers = {theirs.keys[j] for a, b in dropped for j in numbers_in(theirs, a, b)}
         if answer.keys[i] not in old_numbers:
-            if not old_numbers and answer.keys[i] in part.passage.keys:
+            if not old_numbers and answer.keys[i] in _where_it_may_be(answer, part, change):
                 continue
             return number_reason(answer.text(i, i + 1), marks)
     said, meant = stances(new), stances(old)
-    if theirs.breaks[change.was_last] and not (answer.breaks[change.first] or answer.breaks[change.last]):
+    if behind_a_mark(theirs, change.was_last) and not (answer.breaks[change.first] or answer.breaks[change.last]):
         meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
     if not said["all"]:
         del meant["all"]  # what holds for any holds for one
@@ -56,6 +56,14 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
         )
     old_text = "".join(theirs.text(a, b) for a, b in dropped)
     return _judge_words(answer, part, change, (new, old, old_text), marks)
+
+
+def _where_it_may_be(answer: Tokens, part: Part, change: Change) -> Collection[str]:
+    """The tokens among which a number that was put in must be: in a copy, those of its own sentence and the facts."""
+    passage = part.passage
+    if not _is_close(answer, part, change):
+        return passage.keys
+    return {*passage.tokens.keys[part.unit.first : part.unit.last], *passage.facts.keys}
 
 
 def _judge_words(
@@ -80,7 +88,7 @@ def _judge_words(
             return _word_reason(word.text, "".join(w.text for w in were), marks)
         if not known and is_name(word):
             return missing_reason(word.text, marks)
-        if known and close and _is_foreign(answer, word, part) and not _names_the_subject(answer, part, change):
+        if known and close and _is_foreign(answer, word, part) and not _only_leads(answer, part, change):
             return _elsewhere_reason(word.text, marks)
     return None
 
@@ -93,8 +101,10 @@ def _is_foreign(answer: Tokens, word: Word, part: Part) -> bool:
     return not word.tag.startswith(SOFT_TAGS) and not set(answer.keys[word.first : word.last]) <= set(keys)
 
 
-def _names_the_subject(answer: Tokens, part: Part, change: Change) -> bool:
-    """Whether what was put in only says of whom the sentence speaks, as some sentence of the passage begins."""
+def _only_leads(answer: Tokens, part: Part, change: Change) -> bool:
+    """Whether what was put in leads the sentence: a clause before it, or of whom it speaks, as the passage begins."""
+    if change.first == part.first and answer.breaks[change.last]:
+        return True
     row = answer.keys[change.first : change.last]
     if not answer.breaks[change.first] or part.begins > part.unit.first + 1 or len(row) > LONGEST_SUBJECT:
         return False
@@ -162,7 +172,11 @@ def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
     """
     least = STRONG if answer.breaks[change.last] else SOFT
     borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= least]
-    return bool(borders) and change.was_first not in borders and change.was_last not in borders
+    return (
+        bool(borders)
+        and change.was_first not in borders
+        and not (change.was_last in borders or (least == SOFT and behind_a_mark(theirs, change.was_last)))
+    )
 
 
 def number_reason(number: str, marks: str) -> Words:

@@ -48,6 +48,7 @@ _NUMBER = re.compile(
     rf"|(?P<ordinal>第\s*(?P<o>{_PLAIN}))"
     rf"|(?P<plain>(?P<value>{_PLAIN})\s*(?P<and_a_half>个半(?=月|小时))?(?P<unit>{_UNIT})?(?P<half_after>(?<=年)半(?![数个]))?)",
 )
+_MAY_BEGIN = re.compile(rf"[\d{_WRITTEN}{_SCALES}廿卅半第]|[〔\[(【〈<﹝{{](?=[12一二])")
 _RANGE = re.compile(r"\s*(?:至|到|-|—|–|~|～|－|―)+\s*")
 
 
@@ -69,8 +70,12 @@ def find_numbers(text: str) -> list[Number]:
     ['2023年', '1500000000000元', '1/20']
     """
     found: list[tuple[Number, Value | None]] = []
-    for match in _NUMBER.finditer(text):
-        found.extend(_read(match))
+    end = 0
+    for start in _MAY_BEGIN.finditer(text):  # three times as fast as _NUMBER.finditer
+        match = _NUMBER.match(text, start.start()) if start.start() >= end else None
+        if match:
+            found.extend(_read(match))
+            end = match.end()
     return [number for number, _ in _with_the_units_of_ranges(text, found)]
 
 
@@ -155,6 +160,8 @@ def _read(match: re.Match[str]) -> Iterator[tuple[Number, Value | None]]:
         if match["and_a_half"] or match["half_after"]:
             value += Fraction(1, 2)
         unit, factor = _UNITS.get(match["unit"] or "", ("", 1))
+        if not unit and match.string[start - 1 : start] == "月" and match.string[end : end + 1] == "号":
+            unit, end = "日", end + 1  # 5月1号
         yield Number(start, end, f"{value * factor}{unit}"), None if unit else value
 
 

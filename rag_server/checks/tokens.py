@@ -42,7 +42,9 @@ class Tokens:
 
     keys: tuple[str, ...]
     breaks: tuple[int, ...]
-    spans: tuple[tuple[int, int], ...]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    """Where each token lies in `folded`."""
     folded: str
     joined: str
     """All keys, parted by spaces: a row of tokens stands in another one when its `joined` does."""
@@ -59,11 +61,11 @@ class Tokens:
 
     @cached_property
     def _cut(self) -> tuple[tuple[Word, ...], tuple[int, ...]]:
-        return _words(self.folded, self.keys, self.spans)
+        return _words(self.folded, self.keys, self.starts)
 
     def text(self, first: int, last: int) -> str:
         """Tokens `first` to `last` as they were written."""
-        return self.folded[self.spans[first][0] : self.spans[last - 1][1]] if last > first else ""
+        return self.folded[self.starts[first] : self.ends[last - 1]] if last > first else ""
 
     def clauses(self, first: int, last: int, level: int = SOFT) -> list[tuple[int, int]]:
         """The stretches of tokens between marks of at least `level`."""
@@ -108,7 +110,9 @@ def tokenise(text: str) -> Tokens:
         elif start < len(folded):
             in_list = in_list or folded[:start].rstrip().endswith(":")
             made.pending = STRONG if in_list else max(made.pending, STRONG)
-    return Tokens(tuple(made.keys), (*made.breaks, FULL), tuple(made.spans), folded, f" {' '.join(made.keys)} ")
+    return Tokens(
+        tuple(made.keys), (*made.breaks, FULL), tuple(made.starts), tuple(made.ends), folded, f" {' '.join(made.keys)} "
+    )
 
 
 class _Made:
@@ -116,20 +120,23 @@ class _Made:
 
     def __init__(self) -> None:
         self.keys: list[str] = []
-        self.spans: list[tuple[int, int]] = []
+        self.starts: list[int] = []
+        self.ends: list[int] = []
         self.breaks: list[int] = []
         self.pending = FULL
 
     def add(self, key: str, span: tuple[int, int]) -> None:
         self.keys.append(key)
-        self.spans.append(span)
+        self.starts.append(span[0])
+        self.ends.append(span[1])
         self.breaks.append(self.pending)
         self.pending = 0
 
     def add_characters(self, run: str, start: int) -> None:
         end = start + len(run)
         self.keys.extend(run)
-        self.spans.extend(zip(range(start, end), range(start + 1, end + 1), strict=True))
+        self.starts.extend(range(start, end))
+        self.ends.extend(range(start + 1, end + 1))
         self.breaks.append(self.pending)
         self.breaks.extend([0] * (len(run) - 1))
         self.pending = 0
@@ -140,7 +147,7 @@ def _level(folded: str, start: int, end: int) -> int:
     if mark in "。!?":
         return FULL
     if mark == ".":
-        return FULL if not folded[end : end + 1].isalnum() else SOFT
+        return SOFT if folded[end : end + 1].strip() else FULL
     if mark == ";":
         return STRONG
     if mark in ",:—()":
@@ -157,12 +164,9 @@ def _wide(char: str) -> bool:
     return char >= "\u2e80"
 
 
-def _words(
-    folded: str, keys: Sequence[str], spans: Sequence[tuple[int, int]]
-) -> tuple[tuple[Word, ...], tuple[int, ...]]:
+def _words(folded: str, keys: Sequence[str], starts: Sequence[int]) -> tuple[tuple[Word, ...], tuple[int, ...]]:
     words: list[Word] = []
     word_of = [-1] * len(keys)
-    starts = [start for start, _ in spans]
     position = token = 0
     for text, tag in rjieba.tag(folded):
         position += len(text)
