@@ -195,7 +195,7 @@ def test_a_refused_turn_lends_no_topic() -> None:
 
 
 def test_a_long_chain_of_follow_ups_does_not_pile_up() -> None:
-    history = HISTORY
+    history: tuple[Message, ...] = HISTORY
     for _ in range(14):
         full = new_query("期限上限是多少？", None, history)
         history = (*history, Message("user", "期限上限是多少？", full), Message("assistant", "……"))
