@@ -1,6 +1,7 @@
 """Measures retrieval: `python -m tools.evaluate_retrieval PASSAGES.jsonl[.xz] QUERIES.jsonl[.xz]`.
 
-A passage is `{"id", "title", "text"}`, a query `{"query", "gold": [ids]}`. The index is built in a temporary directory.
+A passage is `{"id", "title", "text"}`, a query `{"query", "gold": [ids]}`. The index is built in a temporary directory,
+or under a name of its own in the Elasticsearch of the settings, and removed afterwards.
 
 R@k: share of the queries with a gold passage among the first k hits. MRR@10: mean of 1 / rank of the first gold
 passage, 0 beyond rank 10. Intervals: 95 %, from BOOTSTRAPS resamples of the queries.
@@ -12,15 +13,19 @@ import lzma
 import random
 import tempfile
 import time
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
 from tqdm import tqdm
 
 from service_kit.passages import Passage, PassageReader, open_reader, open_writer
+from service_kit.passages.elastic_connection import connect
+from service_kit.passages.elastic_indices import Indices
+from service_kit.passages.elastic_mapping import Analysis
 from service_kit.settings import Settings, load_settings
 from tools.console import run_tool
 
@@ -55,10 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("passages", type=Path)
     parser.add_argument("queries", type=Path)
     parser.add_argument("--engine", choices=engines, default=engines[0])
+    parser.add_argument("--analysis", choices=get_args(Analysis), help="of Elasticsearch (YIJU_ES_ANALYSIS)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as directory:
-        settings = load_settings(data=Path(directory), search=args.engine)
+    with temporary_index(args.engine, args.analysis) as settings:
         names = index(settings, args.passages)
         queries = list(read_lines(args.queries))
         began = time.perf_counter()
@@ -69,9 +74,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     print_table(figures)
     print(f"{len(ranks)} queries, {milliseconds:.1f} ms each")
     if args.json:
-        facts = {"engine": args.engine, "queries": len(ranks), "ms_per_query": round(milliseconds, 2)}
+        facts = {
+            "engine": args.engine,
+            "analysis": analysis_of(settings),
+            "queries": len(ranks),
+            "ms_per_query": round(milliseconds, 2),
+        }
         args.json.write_text(json.dumps({**facts, **figures}, indent=2))
     return 0
+
+
+@contextmanager
+def temporary_index(engine: str, form: str | None = None) -> Iterator[Settings]:
+    """Settings whose index is gone afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        name = f"yiju-tool-{uuid.uuid4().hex[:12]}"
+        analysis = {"es_analysis": form} if form else {}
+        settings = load_settings(data=Path(directory), search=engine, es_index=name, **analysis)
+        try:
+            yield settings
+        finally:
+            if engine == "elasticsearch":
+                with closing(connect(settings)) as client:
+                    indices = Indices(client, settings.es_index, settings.es_analysis)
+                    for one in indices.all():
+                        indices.delete(one.name)
+
+
+def analysis_of(settings: Settings) -> str | None:
+    """None for the embedded engine, which has but one."""
+    return settings.es_analysis if settings.search == "elasticsearch" else None
 
 
 def index(settings: Settings, path: Path) -> Mapping[str, set[str]]:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import PurePath
 
 METADATA = ("doc_no", "issuer", "issued", "effective", "repealed", "status", "path", "source", "page")
@@ -28,7 +29,7 @@ class Passage:
     """The file it was read from, relative to the indexed directory. No part of the passage's identity: when two files
     hold the same passage, it is stored once."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """32 hexadecimal digits, equal for equal title, text and metadata."""
         values = [self.title, self.text, *(getattr(self, key) for key in METADATA)]
@@ -49,8 +50,11 @@ class Passage:
 
     def to_json(self) -> bytes:
         """All fields as one JSON object, for the index to store; `from_json` reads it back."""
-        return json.dumps({key: value for key, value in asdict(self).items() if value is not None}).encode()
+        return json.dumps({name: value for name in NAMES if (value := getattr(self, name)) is not None}).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> "Passage":
         return cls(**json.loads(data))
+
+
+NAMES = tuple(field.name for field in fields(Passage))
