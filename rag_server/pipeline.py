@@ -89,7 +89,7 @@ class Pipeline:
                 turn = replace(turn, understood=self._understood(asked.query, past, deadline))
             yield Status("retrieve", turn.understood.new_query)
             with timings.measured("retrieve"):
-                found = retrieve(turn.understood.new_query, self._settings.top_k, self._search, deadline)
+                found = retrieve(turn.understood, self._settings.top_k, self._search, deadline)
                 turn = replace(turn, retrieved=found)
             yield Status("answer", turn.understood.new_query)
             turn = yield from self._answered(turn, past, deadline, timings)

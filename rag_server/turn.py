@@ -13,7 +13,8 @@ AnswerMode = Literal["generate", "extract", "refuse"]
 
 @dataclass(frozen=True)
 class Message:
-    """One entry of a session's history. `standalone` is the question as it was searched (users' messages only)."""
+    """One entry of a session's history. `standalone` is the question as it was searched: of users' messages only, and
+    only when it was answered, so that a refused question never lends its topic to the next one."""
 
     role: Literal["user", "assistant"]
     content: str
@@ -46,6 +47,9 @@ class Understood:
     query: str
     new_query: str
     lang: Lang
+    context: str = ""
+    """Out of the turn that this one goes on from, to be searched beside the question: its answer; for a short question
+    that seems to stand alone, its question. Empty where there is none."""
 
 
 @dataclass(frozen=True)
