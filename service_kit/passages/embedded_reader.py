@@ -70,6 +70,41 @@ class EmbeddedReader:
             )
         return SearchResult(hits, {term.term: term.idf for term in weighed})
 
+    def score(self, question: str, ids: Sequence[str]) -> tuple[Hit, ...]:
+        with self._unusable_when_broken():
+            snapshot = self._filled_snapshot()
+            searcher = snapshot.searcher
+            weighed = weigh(
+                question_terms(question[:MAX_QUESTION_LENGTH]),
+                snapshot.documents,
+                lambda term: int(searcher.doc_freq("terms", term)),
+            )
+            best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in weighed)
+            return tuple(
+                Hit(
+                    Passage.from_json(document["passage"][0]),
+                    document["id"][0],
+                    score,
+                    min(1.0, score / best_possible) if best_possible else 0.0,
+                )
+                for score, document in self._these(searcher, weighed, ids)
+            )
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
+        with self._unusable_when_broken():
+            found = self._these(self._filled_snapshot().searcher, (), ids)
+            return [Passage.from_json(document["passage"][0]) for _, document in found]
+
+    def ids(self) -> set[str]:
+        with self._unusable_when_broken():
+            searcher = self._snapshot().searcher
+            found = searcher.search(tantivy.Query.all_query(), max(1, int(searcher.num_docs)), count=False).hits
+            return {searcher.doc(at)["id"][0] for _, at in found}
+
+    def version(self) -> object:
+        with self._unusable_when_broken():
+            return self._snapshot().stamp
+
     def count(self) -> int:
         with self._unusable_when_broken():
             return int(self._snapshot().searcher.num_docs)
@@ -85,16 +120,7 @@ class EmbeddedReader:
         self, searcher: tantivy.Searcher, weighed: Sequence[WeighedTerm], top_k: int
     ) -> list[tuple[float, tantivy.Document]]:
         """The `top_k` best documents with their scores; equal scores in the order of their ids."""
-        clauses = [
-            (
-                tantivy.Occur.Should,
-                tantivy.Query.boost_query(
-                    tantivy.Query.term_query(self._schema, "terms", term.term, "freq"), float(term.repeats)
-                ),
-            )
-            for term in weighed
-            if term.frequency
-        ]
+        clauses = self._clauses(weighed)
         if not clauses:
             return []
         query = tantivy.Query.boolean_query(clauses)
@@ -108,6 +134,35 @@ class EmbeddedReader:
         last_place = found[:top_k][-1][0] if found else 0.0
         documents = [(score, searcher.doc(at)) for score, at in found if score >= last_place]
         return sorted(documents, key=lambda one: (-one[0], one[1]["id"][0]))[:top_k]
+
+    def _these(
+        self, searcher: tantivy.Searcher, weighed: Sequence[WeighedTerm], ids: Sequence[str]
+    ) -> list[tuple[float, tantivy.Document]]:
+        """The documents of these ids with their scores, 0 for one without any of the terms."""
+        if not ids:
+            return []
+        named = [
+            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "id", one, "basic"))
+            for one in dict.fromkeys(ids)
+        ]
+        # Being one of them is worth nothing, so that the score is the terms' alone.
+        clauses = [(tantivy.Occur.Must, tantivy.Query.boost_query(tantivy.Query.boolean_query(named), 0.0))]
+        if terms := self._clauses(weighed):
+            clauses.append((tantivy.Occur.Should, tantivy.Query.boolean_query(terms)))
+        found = searcher.search(tantivy.Query.boolean_query(clauses), len(named), count=False).hits
+        return [(round(score, _SCORE_DIGITS), searcher.doc(at)) for score, at in found]
+
+    def _clauses(self, weighed: Sequence[WeighedTerm]) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+        return [
+            (
+                tantivy.Occur.Should,
+                tantivy.Query.boost_query(
+                    tantivy.Query.term_query(self._schema, "terms", term.term, "freq"), float(term.repeats)
+                ),
+            )
+            for term in weighed
+            if term.frequency
+        ]
 
     def _filled_snapshot(self) -> _Snapshot:
         snapshot = self._snapshot()

@@ -1,6 +1,6 @@
 """The passage index as its users see it, whatever engine stands behind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +35,19 @@ class PassageReader(Protocol):
 
     def search(self, question: str, top_k: int) -> SearchResult:
         """The `top_k` best passages, equal scores in a fixed order; none when the question has no usable term."""
+
+    def score(self, question: str, ids: Sequence[str]) -> tuple[Hit, ...]:
+        """Of these passages those that there are, in no order, with the scores that `search` would give them; 0 when
+        they share no term with the question."""
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
+        """Of these passages those that there are, in no order."""
+
+    def ids(self) -> set[str]:
+        """The ids of all passages."""
+
+    def version(self) -> object:
+        """Another value after each commit."""
 
     def count(self) -> int:
         """How many passages the index holds."""
