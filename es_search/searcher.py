@@ -9,7 +9,9 @@ from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from es_search.rerank import Reranker, rerank
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
-from service_kit.passages import Hit, PassageReader
+from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader
+from service_kit.passages.ordering import factor
+from service_kit.passages.references import named_in
 from service_kit.settings import Settings
 from service_kit.words import Words
 
@@ -78,7 +80,7 @@ class Searcher:
         self._skipped = {"dense": fault.words} if fault else {}
         self._weights = Weights.of(settings)
 
-    def search(self, question: str, top_k: int, deadline: Deadline) -> Found:
+    def search(self, question: str, top_k: int, deadline: Deadline, filters: Filters = NO_FILTERS) -> Found:
         """The `top_k` best passages.
 
         Raises:
@@ -86,16 +88,16 @@ class Searcher:
             DeadlineExceeded: not even words were in time.
         """
         if self._dense is None and self._reranker is None:
-            result = self._reader.search(question, top_k)
+            result = self._reader.search(question, top_k, filters)
             hits = tuple(Ranked(hit, hit.score, ranks={"lexical": n}) for n, hit in enumerate(result.hits, 1))
             return Found(hits, result.idf, "lexical", self._skipped)
-        result = self._reader.search(question, max(DEPTH, top_k))
+        result = self._reader.search(question, max(DEPTH, top_k), filters)
         skipped = dict(self._skipped)
         mode: Mode = "lexical"
         fused = _words_only(result.hits)
         if self._dense is not None:
             try:
-                fused, mode = self._fuse(self._dense, question, result.hits, deadline), "hybrid"
+                fused, mode = self._fuse(self._dense, question, result.hits, deadline, filters), "hybrid"
             except YijuError as error:
                 if not isinstance(error, _NotYet):
                     logger.warning("searched by words only: %s", error)
@@ -103,14 +105,15 @@ class Searcher:
         order = list(fused.scores)
         scores, stages = dict(fused.scores), dict(fused.ranks)
         if self._reranker is not None and order:
-            head = order[: self._settings.rerank_depth]
+            named = [one for one in order if fused.hits[one].exact]
+            head = [one for one in order if one not in named][: self._settings.rerank_depth]
             texts = {one: fused.hits[one].passage.content for one in head}
             again = rerank(self._reranker, question, texts, self._settings.rerank_budget_s, deadline)
             if again.skipped:
                 skipped["rerank"] = again.skipped
             if again.scores:
                 mode = "reranked"
-                order = again.order + order[len(head) :]
+                order = named + again.order + order[len(named) + len(head) :]
                 stages["reranked"] = {one: n for n, one in enumerate(again.order, 1)}
                 scores.update(again.scores)
         deadline.remaining()
@@ -121,16 +124,17 @@ class Searcher:
         vector = dense.question(question, deadline.sooner(self._settings.embed_budget_s))
         likeness = dense.search(vector, DEPTH)
         hits = {hit.id: hit for hit in by_words}
-        others = self._reader.score(question, [one for one in likeness if one not in hits])
+        others = self._reader.score(question, [one for one in likeness if one not in hits], filters)
         near = ranks({one: like.cosine for one, like in likeness.items()})
         likeness |= dense.likeness(vector, [one for one in hits if one not in likeness])
         hits |= {hit.id: hit for hit in others}
         if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * len(hits) or not hits:
             raise _NotYet("多数候选段落还没有向量", "most candidates have no vectors yet")
+        references = named_in(question)
         candidates = [
             Candidate(
                 one,
-                hit.normalised_score,
+                hit.normalised_score * factor(hit.passage, references, hit.status),
                 likeness[one].cosine if one in likeness else None,
                 hit.passage.title,
             )
@@ -142,7 +146,8 @@ class Searcher:
         return _Fused(
             hits,
             likeness,
-            {one: scores[one] for one in sorted(scores, key=lambda one: place[one])},
+            # What the question names comes first whatever its scores, in the order that words gave it.
+            {one: scores[one] for one in [hit.id for hit in by_words if hit.exact] + list(place)},
             {"lexical": {hit.id: n for n, hit in enumerate(by_words, 1)}, "dense": near, "fused": place},
         )
 
