@@ -14,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from es_index.run import index_directory
+from es_index.vectors import drop_vectors, make_vectors
 from service_kit.errors import IndexingError, YijuError
 from service_kit.settings import load_settings
 from service_kit.words import Words
@@ -32,14 +33,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="目录为空或不存在时，移除其全部段落 / when DIR is empty or gone, take its passages out",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="把报告写入文件 / write the report to this file")
+    parser.add_argument(
+        "--vectors",
+        action="store_true",
+        help="随后在前台生成向量（否则由 es_search 在后台生成） / then make the vectors, too (else es_search does)",
+    )
+    parser.add_argument(
+        "--drop-vectors",
+        action="store_true",
+        help="只删除全部向量（更换向量模型前用） / only forget all vectors, before another model makes them",
+    )
     args = parser.parse_args(argv)
     try:
         if not args.directory.strip():  # an unset variable of a script, most likely
             raise IndexingError("没有给出目录", "No directory is given")
         settings = load_settings()
+        if args.drop_vectors:
+            print(drop_vectors(settings).to(settings.lang))
+            return 0
         report = index_directory(settings, args.directory, allow_empty=args.allow_empty, progress=_progress)
         for line in report.lines():
             print(line.to(settings.lang))
+        if args.vectors:
+            print(make_vectors(settings).to(settings.lang), flush=True)
         if args.json:
             args.json.write_text(json.dumps(report.to_json(), ensure_ascii=False, indent=2), encoding="utf-8")
     except YijuError as error:

@@ -59,12 +59,12 @@ class DenseIndex:
 
     def question(self, question: str, deadline: Deadline) -> Vector:
         """The question's vector; lately asked ones are kept. Raises what the embedder raises, and VectorsMismatch."""
+        self.store.check_identity(self.embedder.identity)
         with self._lock:
             known = self._cache.get(question)
             if known is not None:
                 self._cache.move_to_end(question)
                 return known
-        self.store.check_identity(self.embedder.identity)
         vector = self.embedder.embed_query(question, deadline)
         with self._lock:
             self._cache[question] = vector

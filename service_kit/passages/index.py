@@ -56,8 +56,8 @@ class PassageReader(Protocol):
         no usable term and names no document."""
 
     def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
-        """Of these passages those that there are and that `filters` allow, with the scores that `search` would give them; 0 when
-        they share no term with the question."""
+        """Of these passages those that there are and that `filters` allow, with the scores that `search` would give
+        them; 0 when they share no term with the question."""
 
     def fetch(self, ids: Sequence[str]) -> list[Passage]:
         """Of these passages those that there are, in no order."""
