@@ -17,7 +17,8 @@ E5_WEIGHT = 5.0
 """λ for multilingual-e5-small, whose cosines all lie between 0.75 and 0.95."""
 OTHER_WEIGHT = 1.5
 """λ for others, whose cosines spread over about three times as much; `python -m tools.tune_fusion` measures it."""
-DOCUMENT_WEIGHT = 0.3
+DOCUMENT_WEIGHT = 0.2
+"""What several good passages of one document tell of each of them."""
 BEST_OF_DOCUMENT = 5
 RANK_CONSTANT = 60
 """k of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)."""
@@ -53,7 +54,8 @@ def added(candidates: Sequence[Candidate], weights: Weights) -> dict[str, float]
     """By id: words + λ · cosine, and a share of what the passage's document has to offer.
 
     The cosine counts from the mean of all candidates': only differences rank, and so a document's sum is not made of
-    what every passage has. One that is not known yet counts as the mean.
+    what every passage has. One that is not known yet counts as the mean. A document's share is a fifth of the sum of
+    its five best: one good passage alone is worth less than several.
     """
     known = [one.cosine for one in candidates if one.cosine is not None]
     middle = fmean(known) if known else 0.0
@@ -66,7 +68,7 @@ def added(candidates: Sequence[Candidate], weights: Weights) -> dict[str, float]
     of_document: defaultdict[str, list[float]] = defaultdict(list)
     for one in candidates:
         of_document[one.document].append(own[one.id])
-    context = {name: fmean(sorted(scores)[-BEST_OF_DOCUMENT:]) for name, scores in of_document.items()}
+    context = {name: sum(sorted(some)[-BEST_OF_DOCUMENT:]) / BEST_OF_DOCUMENT for name, some in of_document.items()}
     return {one.id: own[one.id] + weights.document * context[one.document] for one in candidates}
 
 
