@@ -8,8 +8,6 @@ from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import Filters, Hit, PassageReader
-from service_kit.passages.ordering import factor
-from service_kit.passages.references import named_in
 
 if TYPE_CHECKING:
     from service_kit.dense.index import DenseIndex, Likeness
@@ -70,11 +68,10 @@ def gather(
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet
-    references = named_in(question)
     values = [
         Candidate(
             one,
-            hit.normalised_score * factor(hit.passage, references, hit.status),
+            hit.normalised_score * hit.factor,
             likeness[one].cosine if one in likeness else None,
             hit.passage.title,
         )

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     search_host: str = "127.0.0.1"
     search_port: int = Field(1709, ge=1, le=65535)
     search_url: str | None = None
-    search_threads: int = Field(16, ge=1, le=1024)
+    search_threads: int = Field(64, ge=1, le=1024)  # as many as rag_server's, which all may search at once
     rag_host: str = "127.0.0.1"
     rag_port: int = Field(1710, ge=1, le=65535)
     rag_url: str | None = None

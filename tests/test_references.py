@@ -72,6 +72,9 @@ def test_the_law_stands_before_its_article() -> None:
     (short,) = named_in("治安处罚法第五十条").articles
     assert names_title(short, "中华人民共和国治安管理处罚法") > 0
     assert short.names_law
+    assert named_in("预算法32条").articles[0].article == "32"
+    assert named_in("专项债券发行32条").articles == ()
+    assert named_in("财预〔2016〕155号文第五条").articles[0].names_law
     assert not named_in("该办法第五条").articles[0].names_law
     assert not named_in("第五条").articles[0].names_law
     assert names_title(ArticleMention("1"), "预算法") == 0

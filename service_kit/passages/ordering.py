@@ -4,12 +4,12 @@ An engine fetches candidates by score, and beside them what bears a 文号 or an
 low its score); `ordered` puts them in order. Without references and repealed passages that is the order of the scores.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from service_kit.passages.analysis import question_terms
-from service_kit.passages.highlights import highlights
 from service_kit.passages.index import Hit
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import (
@@ -48,6 +48,8 @@ class Ranked:
     candidate: Candidate
     status: Status
     exact: bool
+    factor: float
+    """What its score is worth, beside others' (see the constants above)."""
 
 
 def ordered(candidates: Sequence[Candidate], references: References, day: date, top_k: int) -> list[Ranked]:
@@ -56,61 +58,76 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
     Of several 文号 or articles that are named, the best passage of each comes before the second of any.
     `day` is the one for which in force and repealed are told.
     """
-    unique = list({candidate.id: candidate for candidate in candidates}.values())
-    tiers = _tiers([candidate.passage for candidate in unique], references)
-    judged = []
-    for candidate, (tier, mentions) in zip(unique, tiers, strict=True):
-        status = validity(candidate.passage).status_at(day)
-        worth = candidate.score * factor(candidate.passage, references, status)
-        judged.append((-tier, -worth, candidate.id, mentions, Ranked(candidate, status, tier > 0)))
-    judged.sort(key=lambda one: one[:3])
-    seen: dict[object, int] = {}
+    bearers = [_Bearer(one, references) for one in {candidate.id: candidate for candidate in candidates}.values()]
+    _name(bearers, references)
+    ranked = []
+    for bearer in bearers:
+        status = validity(bearer.candidate.passage).status_at(day)
+        factor = bearer.factor(references) * (REPEALED if status == "repealed" else 1.0)
+        place = (-bearer.tier, -bearer.candidate.score * factor, bearer.candidate.id)
+        ranked.append((place, bearer, Ranked(bearer.candidate, status, bearer.tier > 0, factor)))
+    ranked.sort(key=lambda one: one[0])
+    return [one for _, one in _in_turns(ranked)][:top_k]
+
+
+def _in_turns(
+    ranked: Sequence[tuple[tuple[int, float, str], "_Bearer", Ranked]],
+) -> list[tuple[tuple[int, int, float, str], Ranked]]:
+    """Within a tier the first of each mention, then the second of each, and so on."""
+    shown: Counter[object] = Counter()
     places = []
-    for tier, worth, candidate_id, mentions, ranked in judged:
-        turn = min((seen.get(mention, 0) for mention in mentions), default=0)
-        for mention in mentions:
-            seen[mention] = seen.get(mention, 0) + 1
-        places.append((tier, turn, worth, candidate_id, ranked))
-    places.sort(key=lambda one: one[:4])
-    return [place[-1] for place in places[:top_k]]
+    for (tier, worth, passage_id), bearer, one in ranked:
+        turn = min((shown[mention] for mention in bearer.mentions), default=0)
+        shown.update(bearer.mentions)
+        places.append(((tier, turn, worth, passage_id), one))
+    return sorted(places, key=lambda place: place[0])
 
 
-def _tiers(passages: Sequence[Passage], references: References) -> list[tuple[int, frozenset[object]]]:
-    """For each passage how exactly it is named, and by which mentions.
+class _Bearer:
+    """A candidate with what it bears of a question's references, and which mentions name it exactly."""
 
-    2: the article of the law or 文号 that is named; 1: of the 文号 that is named; 0: not at all.
-    """
-    numbers: list[set[object]] = [set() for _ in passages]
-    articles: list[set[object]] = [set() for _ in passages]
+    def __init__(self, candidate: Candidate, references: References) -> None:
+        passage = candidate.passage
+        self.candidate = candidate
+        self.doc_nos = doc_no_keys(passage.doc_no) if references.doc_nos else ()
+        self.articles = article_keys(passage) if references.articles else ()
+        self.by_number: set[object] = set()
+        self.by_article: set[object] = set()
+
+    @property
+    def tier(self) -> int:
+        """2: the article of the law or 文号 that is named; 1: of the 文号 that is named; 0: not named exactly."""
+        return 2 if self.by_article else 1 if self.by_number else 0
+
+    @property
+    def mentions(self) -> set[object]:
+        return self.by_article or self.by_number
+
+    def factor(self, references: References) -> float:
+        """By how much more its score is worth for what else it bears."""
+        factor = 1.0
+        if references.years and not years_of(self.candidate.passage).isdisjoint(references.years):
+            factor *= NAMED_YEAR
+        if any(mention.article in self.articles and not mention.names_law for mention in references.articles):
+            factor *= BARE_ARTICLE
+        return factor
+
+
+def _name(bearers: Sequence[_Bearer], references: References) -> None:
+    """Note which bearers are named exactly."""
     for readings in references.doc_nos:
-        keys = [set(doc_no_keys(passage.doc_no)) for passage in passages]
         # The longest reading that anything bears: 国办函[2016]88 is not also 函[2016]88.
-        reading = next((one for one in readings if any(one in held for held in keys)), None)
-        for at, held in enumerate(keys):
-            if reading in held:
-                numbers[at].add(reading)
+        reading = next((one for one in readings if any(one in bearer.doc_nos for bearer in bearers)), None)
+        for bearer in bearers:
+            if reading in bearer.doc_nos:
+                bearer.by_number.add(reading)
     for mention in references.articles:
-        is_article = [mention.article in article_keys(passage) for passage in passages]
-        titled = [names_title(mention, passage.title) if is_article[at] else 0 for at, passage in enumerate(passages)]
+        same = [bearer for bearer in bearers if mention.article in bearer.articles]
+        titled = [names_title(mention, bearer.candidate.passage.title) for bearer in same]
         closest = max(titled, default=0)
-        for at, yes in enumerate(is_article):
-            if yes and (numbers[at] or (closest and titled[at] == closest)):
-                articles[at].add(mention)
-    return [
-        (2, frozenset(article)) if article else (1 if number else 0, frozenset(number))
-        for number, article in zip(numbers, articles, strict=True)
-    ]
-
-
-def factor(passage: Passage, references: References, status: Status) -> float:
-    """What the score of the passage is worth beside others' (see the constants above)."""
-    worth = REPEALED if status == "repealed" else 1.0
-    if references.years and not years_of(passage).isdisjoint(references.years):
-        worth *= NAMED_YEAR
-    bare = {mention.article for mention in references.articles if not mention.names_law}
-    if bare and not bare.isdisjoint(article_keys(passage)):
-        worth *= BARE_ARTICLE
-    return worth
+        for bearer, closeness in zip(same, titled, strict=True):
+            if bearer.by_number or (closest and closeness == closest):
+                bearer.by_article.add(mention)
 
 
 def lowest_share(references: References, *, any_repealed: bool) -> float:
@@ -144,9 +161,10 @@ def as_hits(ranked: Sequence[Ranked], question: str, idf: Mapping[str, float], b
             normalised_score=max(
                 min(1.0, one.candidate.score / best_possible) if best_possible else 0.0, share if one.exact else 0.0
             ),
-            highlights=highlights(one.candidate.passage.text, idf),
             status=one.status,
             exact=one.exact,
+            factor=one.factor,
+            idf=idf,
         )
         for one in ranked
     )

@@ -31,19 +31,18 @@ _CORE = re.compile(
 )
 _PREFIX = re.compile(rf"[{_HAN}](?:\s?[{_HAN}]){{0,23}}\s*\Z")
 _LABEL = re.compile(r"^(?:发文字号|发文号|文件编号|文号|字号|编号)")
+# 预算法32条 is said, too: without 第 an Arabic number must follow a law's name.
 _ARTICLE = re.compile(
-    rf"第\s*(?P<article>{_NUMBER})\s*[条條](?:\s*之\s*(?P<insert>{_NUMBER}))?"
+    rf"(?:第\s*|(?<=[法典例则定》])(?=\d))(?P<article>{_NUMBER})\s*[条條](?:\s*之\s*(?P<insert>{_NUMBER}))?"
     rf"(?:\s*第\s*(?P<paragraph>{_NUMBER})\s*款)?(?:\s*第?\s*[(（]?(?P<item>{_NUMBER})[)）]?\s*[项項])?"
 )
-_ARTICLE_HEAD = re.compile(
-    rf"^[\s\u3000]*(第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?)(?=[\s\u3000:：(（【\[]|$)", re.MULTILINE
-)
+_ARTICLE_HEAD = re.compile(rf"[\s\u3000]*第\s*{_NUMBER}\s*[条條](?:\s*之\s*{_NUMBER})?(?=[\s\u3000:：(（【\[]|$)")
 """Where an article begins, not where it is cited."""
 _QUESTION_YEAR = re.compile(rf"(?<!\d)({_YEAR})(?!\d)")
 _HAN_YEAR = re.compile(r"[一二][〇零○九][〇零○一二三四五六七八九]{2}(?=\s*年)")
 _LAW = re.compile(r"《([^《》]{2,60})》")
 _KIND = "法|法典|条例|办法|规定|细则|准则|决定|解释|通知|意见|规则|章程|制度|修正案"
-_NAMES_LAW = re.compile(rf"(?:{_KIND})$")
+_NAMES_LAW = re.compile(rf"(?:{_KIND}|\d\s*[号號](?:文件?)?)$")
 _POINTS_BACK = re.compile(rf"(?:该|本|此|这[一个部项]*|上述|前述|有关|相关|根据|按照|依照|其)(?:{_KIND})$")
 """该办法第五条 names no law: which one was meant stands elsewhere."""
 _BETWEEN_ARTICLES = re.compile(r"[、,和与及或至到\s]*")
@@ -126,7 +125,7 @@ def article_keys(passage: Passage) -> tuple[str, ...]:
     """The articles that a passage is, or is a part of: those of its `path`, else those that begin in its text."""
     named = [_article_key(found) for found in _ARTICLE.finditer(_fold(passage.path or ""))]
     if not named:
-        heads = (found[1] for found in _ARTICLE_HEAD.finditer(passage.text))
+        heads = [found[0] for line in passage.text.split("\n") if (found := _ARTICLE_HEAD.match(line))]
         named = [_article_key(found) for head in heads for found in _ARTICLE.finditer(_fold(head))]
     return tuple(dict.fromkeys(key for key in named if key))
 
