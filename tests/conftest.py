@@ -18,7 +18,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}EMBEDDER", "none")  # tests of vectors ask for them
 
 
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Default settings with a data folder of this test's own."""

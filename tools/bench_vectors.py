@@ -18,7 +18,7 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.embedder:
         embedder = E5Embedder(threads=1)
         figures["question_ms"] = _quantiles(
-            [_ms(partial(embedder.embed_query, _sentence(n, 18), Deadline())) for n in range(args.questions)]
+            [_timed(partial(embedder.embed_query, _sentence(n, 18), Deadline())).wall for n in range(args.questions)]
         )
     for name, value in figures.items():
         shown = f"p50 {value['p50']:.2f}  p99 {value['p99']:.2f}" if isinstance(value, dict) else f"{value:.4g}"
@@ -80,8 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(vectors: Matrix, questions: int, dice: np.random.Generator) -> dict[str, Any]:
-    """Milliseconds (p50, p99) of a search by words, by both, and the difference; the recall of the exact NEAREST;
-    seconds to build the approximate index; MB of all vectors on disk."""
+    """Milliseconds (p50, p99) of a search by words, by both, and the difference, by the clock and of this thread alone;
+    the recall of the exact NEAREST; seconds to build the approximate index; MB of all vectors on disk."""
     asked = {_sentence(n, 18): _beside(vectors, dice) for n in range(questions)}
     passages = [Passage(_sentence(-n, 8), _sentence(10**6 + n, 90)) for n in range(len(vectors))]
     with tempfile.TemporaryDirectory() as directory:
@@ -93,20 +93,21 @@ def measure(vectors: Matrix, questions: int, dice: np.random.Generator) -> dict[
             for at in range(0, len(vectors), 1000):
                 some = zip(passages[at : at + 1000], vectors[at : at + 1000, None], strict=True)
                 dense.store.add("bench", {passage.id: vector for passage, vector in some})
-            build_s = _ms(dense.nearest.grow) / 1000
+            build_s = _timed(dense.nearest.grow).wall / 1000
             words, both = Searcher(settings, reader, None, None), Searcher(settings, reader, dense, None)
             for question in [*asked][:20]:  # warm
                 both.search(question, 2, Deadline())
             times = [
-                (_ms(partial(words.search, one, 2, Deadline())), _ms(partial(both.search, one, 2, Deadline())))
+                (_timed(partial(words.search, one, 2, Deadline())), _timed(partial(both.search, one, 2, Deadline())))
                 for one in tqdm(asked, desc="search", disable=None)
             ]
             recall = fmean(_recall(dense, vectors, passages, vector) for vector in list(asked.values())[:200])
             megabytes = sum(file.stat().st_size for file in settings.data.glob("vectors*")) / 1e6
     return {
-        "words_ms": _quantiles([one for one, _ in times]),
-        "both_ms": _quantiles([one for _, one in times]),
-        "added_ms": _quantiles([both - words for words, both in times]),
+        "words_ms": _quantiles([one.wall for one, _ in times]),
+        "both_ms": _quantiles([one.wall for _, one in times]),
+        "added_ms": _quantiles([both.wall - words.wall for words, both in times]),
+        "added_cpu_ms": _quantiles([both.cpu - words.cpu for words, both in times]),
         "recall": recall,
         "build_s": build_s,
         "disk_mb": megabytes,
@@ -137,10 +138,17 @@ def _sentence(seed: int, length: int) -> str:
     return "".join(dice.choices(_HAN, cum_weights=_WEIGHTS, k=length))
 
 
-def _ms(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+class _Time(NamedTuple):
+    """Milliseconds by the clock, and of them those in which this thread had a core."""
+
+    wall: float
+    cpu: float
+
+
+def _timed(work: Callable[[], object]) -> _Time:
+    wall, cpu = time.perf_counter(), time.thread_time()
     work()
-    return (time.perf_counter() - began) * 1000
+    return _Time((time.perf_counter() - wall) * 1000, (time.thread_time() - cpu) * 1000)
 
 
 def _quantiles(values: Sequence[float]) -> dict[str, float]:

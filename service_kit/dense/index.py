@@ -21,7 +21,7 @@ from service_kit.errors import IndexUnavailable, YijuError
 
 logger = logging.getLogger(__name__)
 
-WINDOWS_A_PASSAGE = 3
+WINDOWS_A_PASSAGE = 2
 """Windows looked for, for each passage wanted: several of the nearest are often of one passage."""
 _CACHED_QUESTIONS = 4096
 _PAUSE_S = 1.0

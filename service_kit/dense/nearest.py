@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import threading
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ class Nearest:
         self.refresh()
 
     def _publish(self, index: Index, upto: int, size: int, before: str | None) -> None:
-        name = f"vectors-{upto}-{size}.usearch"
+        name = f"vectors-{uuid.uuid4().hex[:12]}.usearch"  # another one each time: readers look for a new name
         part = self._data / f"{name}.part"
         index.save(str(part))
         with part.open("rb") as written:

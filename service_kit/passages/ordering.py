@@ -67,6 +67,8 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
         place = (-bearer.tier, -bearer.candidate.score * factor, bearer.candidate.id)
         ranked.append((place, bearer, Ranked(bearer.candidate, status, bearer.tier > 0, factor)))
     ranked.sort(key=lambda one: one[0])
+    if not any(one.exact for _, _, one in ranked):
+        return [one for _, _, one in ranked[:top_k]]
     return [one for _, one in _in_turns(ranked)][:top_k]
 
 

@@ -53,4 +53,4 @@ class Passage:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Passage":
-        return cls(**json.loads(data))
+        return cls(**json.loads(data.decode()))
