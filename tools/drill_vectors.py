@@ -2,8 +2,8 @@
 
 es_search runs as a process of its own over made-up passages. With `--embedder delay` its vectors come from a server in
 this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches
-while nothing else is done, searches while vectors are made, as often as wanted kill -9 and a new start, then all vectors are
-awaited and counted: each passage must have the vectors of all of its windows, once.
+while nothing else is done, searches while vectors are made, as often as wanted kill -9 and a new start, then all
+vectors are awaited and counted: each passage must have the vectors of all of its windows, once.
 
 The searches are words only or both, whatever there is; the question's own vector is asked for once and then cached.
 """
