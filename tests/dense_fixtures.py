@@ -37,6 +37,9 @@ class BigramEmbedder:
         self._refuse()
         return _embed(texts)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def _refuse(self) -> None:
         self.calls += 1
         if self.fail:

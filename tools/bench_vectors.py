@@ -53,6 +53,9 @@ class _Given:
     def embed_passages(self, texts: Sequence[str]) -> Matrix:
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""

@@ -33,6 +33,10 @@ class CachedEmbedder:
     def embed_passages(self, texts: Sequence[str]) -> Matrix:
         return self._cached("p", texts, self._embedder.embed_passages)
 
+    def close(self) -> None:
+        self._db.close()
+        self._embedder.close()
+
     def _cached(
         self, kind: Literal["q", "p"], texts: Sequence[str], embed: Callable[[Sequence[str]], Matrix]
     ) -> Matrix:

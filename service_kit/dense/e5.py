@@ -41,6 +41,9 @@ class E5Embedder:
         ]
         return np.concatenate([np.atleast_2d(part) for part in parts]).astype(np.float32)
 
+    def close(self) -> None:
+        """Nothing is open."""
+
 
 def _clean(text: str) -> str:
     """The engine takes C strings: a NUL would end the text."""

@@ -24,3 +24,6 @@ class Embedder(Protocol):
 
     def embed_passages(self, texts: Sequence[str]) -> Matrix:
         """The vectors of windows, in their order; takes as long as it takes. Raises DependencyDown as above."""
+
+    def close(self) -> None:
+        """Let go of connections."""

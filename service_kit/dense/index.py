@@ -56,6 +56,7 @@ class DenseIndex:
 
     def close(self) -> None:
         self.store.close()
+        self.embedder.close()
 
     def question(self, question: str, deadline: Deadline) -> Vector:
         """The question's vector; lately asked ones are kept. Raises what the embedder raises, and VectorsMismatch."""

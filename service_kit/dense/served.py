@@ -51,6 +51,9 @@ class ServedEmbedder:
         named = [self._prefixes.passage + text for text in texts]
         return np.concatenate([self._ask(named[at : at + _BATCH], _PATIENCE_S) for at in range(0, len(named), _BATCH)])
 
+    def close(self) -> None:
+        self._client.close()
+
     def _ask(self, texts: list[str], seconds: float) -> Matrix:
         timeout = openai.Timeout(seconds, connect=min(CONNECT_TIMEOUT_S, seconds))
         try:
