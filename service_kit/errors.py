@@ -20,6 +20,7 @@
     ├── ClientGone
     └── IndexingError
         ├── IndexLocked
+        ├── PassagesRejected
         └── UnreadableFile
             └── UnreachableFile
 
@@ -188,6 +189,20 @@ class IndexLocked(IndexingError):
     """Another es_index process is writing this index."""
 
     code = "index_locked"
+
+
+class PassagesRejected(IndexingError):
+    """The engine refuses some passages of a commit; the others are stored. `reasons`: what it says, by id."""
+
+    code = "passages_rejected"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        first = next(iter(reasons.values()))
+        super().__init__(
+            f"索引拒绝了 {len(reasons)} 个段落，例如：{first}",
+            f"The index refused {len(reasons)} passages, such as: {first}",
+        )
+        self.reasons = dict(reasons)
 
 
 class UnreadableFile(IndexingError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service_kit.errors import SettingsError
@@ -85,8 +85,20 @@ class Settings(BaseSettings):
     rag_threads: int = Field(64, ge=1, le=1024)
 
     # search
-    search: Literal["embedded"] = "embedded"
+    search: Literal["embedded", "elasticsearch"] = "embedded"
     top_k: int = Field(2, ge=1, le=50)
+
+    # elasticsearch
+    es_urls: str = "http://127.0.0.1:9200"
+    es_index: str = Field("yiju", pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")
+    es_analysis: Literal["ik", "client"] = "ik"
+    es_user: str = "elastic"
+    es_password: SecretStr | None = None
+    es_api_key: SecretStr | None = None
+    es_ca_file: Path | None = None
+    es_fingerprint: str | None = Field(None, pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")
+    es_timeout_s: float = Field(10.0, gt=0)
+    es_retries: int = Field(2, ge=0, le=10)
 
     # vectors and reranking
     embedder: EmbedderName | Literal["auto"] = "auto"
@@ -136,13 +148,26 @@ class Settings(BaseSettings):
             raise ValueError("a URL such as http://127.0.0.1:1709")
         return value.rstrip("/")
 
-    @field_validator("api_keys", "admin_keys", "openai_key", "embed_key")
+    @field_validator("es_urls")
     @classmethod
-    def _is_no_blank(cls, value: SecretStr | None) -> SecretStr | None:
+    def _are_http_urls(cls, value: str) -> str:
+        urls = _split(value)
+        if not urls:
+            raise ValueError("URLs such as http://127.0.0.1:9200, separated by commas")
+        for url in urls:
+            cls._is_http_url(url)
+            if urlsplit(url).username is not None:
+                raise ValueError("no user in a URL; YIJU_ES_USER and YIJU_ES_PASSWORD are for that")
+        return value
+
+    @field_validator("api_keys", "admin_keys", "openai_key", "embed_key", "es_password", "es_api_key")
+    @classmethod
+    def _is_no_blank(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
         if value is not None and not _secrets(value):
             raise ValueError("given, but it holds no key")
-        if value is not None and not value.get_secret_value().isascii():
+        encoded = info.field_name == "es_password"  # goes into its header as base64
+        if value is not None and not encoded and not value.get_secret_value().isascii():
             raise ValueError("only ASCII characters go into an HTTP header")
         return value
 
@@ -177,6 +202,11 @@ class Settings(BaseSettings):
         values = {name: getattr(self, f"{service}_{name}") for name in Address._fields}
         address = Address(**values)
         return address if address.url else address._replace(url=address.local_url)
+
+    @property
+    def es_hosts(self) -> tuple[str, ...]:
+        """The URLs of Elasticsearch's nodes, each with its port."""
+        return tuple(map(_with_port, _split(self.es_urls)))
 
     @property
     def engine_name(self) -> EngineName:
@@ -273,6 +303,13 @@ def _describe(fault: Any) -> str:
     name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
     # The value itself stays out: it may be a secret.
     return f"  {name}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _with_port(url: str) -> str:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Measures retrieval: `python -m tools.evaluate_retrieval PASSAGES.jsonl[.xz] QUERIES.jsonl[.xz] …`, one or more sets.
 
-A passage is `{"id", "title", "text"}`, a query `{"query", "gold": [ids]}`. The index is built in a temporary directory.
-With an embedder or a reranker the sets are printed side by side, against words alone.
+A passage is `{"id", "title", "text"}`, a query `{"query", "gold": [ids]}`. The index is built in a temporary directory,
+or under a name of its own in the Elasticsearch of the settings, and removed afterwards. With an embedder or a reranker
+the sets are printed side by side, against words alone.
 
 R@k: share of the queries with a gold passage among the first k hits. MRR@10: mean of 1 / rank of the first gold
 passage, 0 beyond rank 10. Intervals: 95 %, from BOOTSTRAPS resamples of the queries; of a difference, paired.
@@ -49,7 +50,13 @@ MEASURES: Mapping[str, Callable[[Histogram], float]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     args = _arguments(argv)
-    chosen = {"engine": "search", "embedder": "embedder", "fusion": "fusion", "rerank": "reranker"}
+    chosen = {
+        "engine": "search",
+        "analysis": "es_analysis",
+        "embedder": "embedder",
+        "fusion": "fusion",
+        "rerank": "reranker",
+    }
     wanted = {field: getattr(args, name) for name, field in chosen.items() if getattr(args, name) is not None}
     # Measured is the order, not the patience.
     settings = load_settings(**{"embedder": "none", "embed_budget_s": 3600.0, "rerank_budget_s": 3600.0} | wanted)
@@ -65,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         _print_beside(results)
     if args.json:
-        facts: dict[str, Any] = {"engine": settings.search}
+        analysis = settings.es_analysis if settings.search == "elasticsearch" else None
+        facts: dict[str, Any] = {"engine": settings.search, "analysis": analysis}
         if not plain:
             facts |= {"embedder": settings.embedder_name, "fusion": settings.fusion, "reranker": settings.reranker}
             facts |= {"near_words": args.near_words}
@@ -78,10 +86,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     fields = Settings.model_fields
     parser = argparse.ArgumentParser(prog="python -m tools.evaluate_retrieval", description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+", metavar="PASSAGES QUERIES", help="one or more pairs")
-    parser.add_argument("--engine", choices=get_args(fields["search"].annotation))
+    parser.add_argument("--engine", dest="search", choices=get_args(fields["search"].annotation))
+    parser.add_argument(
+        "--analysis", dest="es_analysis", choices=get_args(fields["es_analysis"].annotation), help="of Elasticsearch"
+    )
     parser.add_argument("--embedder", choices=["none", "e5", "local", "openai"], help="default: none")
     parser.add_argument("--fusion", choices=get_args(fields["fusion"].annotation))
-    parser.add_argument("--rerank", choices=get_args(fields["reranker"].annotation))
+    parser.add_argument("--rerank", dest="reranker", choices=get_args(fields["reranker"].annotation))
     parser.add_argument("--cache", type=Path, metavar="FILE", help="keep vectors here between runs")
     parser.add_argument(
         "--near-words", action="store_true", help=f"vectors only of passages among the {DEPTH} best by words"

@@ -3,6 +3,7 @@
 import json
 import lzma
 import tempfile
+import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -17,6 +18,8 @@ from es_search.rerank import choose_reranker
 from es_search.searcher import Searcher
 from service_kit.dense.choose import choose_embedder
 from service_kit.passages import Passage, PassageReader, open_reader, open_writer
+from service_kit.passages.elastic_connection import connect
+from service_kit.passages.elastic_indices import Indices
 from service_kit.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,19 +56,34 @@ def opened_set(
         near_words: vectors only for passages that are among the DEPTH best by words of any of the queries; the others
             are found by words alone.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        settings = settings.model_copy(update={"data": Path(directory)})
-        names = index(settings, passages)
+    with temporary_index(settings) as own:
+        names = index(own, passages)
         asked = list(read_lines(queries))
-        with closing(open_reader(settings)) as reader:
+        with closing(open_reader(own)) as reader:
             source = _Near(reader, asked) if near_words else reader
-            dense = _vectors(settings, source, cache)
-            searcher = Searcher(settings, reader, dense, choose_reranker(settings))
+            dense = _vectors(own, source, cache)
+            searcher = Searcher(own, reader, dense, choose_reranker(own))
             try:
                 yield RetrievalSet(asked, names, reader, searcher, dense)
             finally:
                 if dense:
                     dense.close()
+
+
+@contextmanager
+def temporary_index(settings: Settings) -> Iterator[Settings]:
+    """These settings with an index of its own, which is gone afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        update = {"data": Path(directory), "es_index": f"yiju-tool-{uuid.uuid4().hex[:12]}"}
+        temporary = settings.model_copy(update=update)
+        try:
+            yield temporary
+        finally:
+            if temporary.search == "elasticsearch":
+                with closing(connect(temporary)) as client:
+                    indices = Indices(client, temporary.es_index, temporary.es_analysis)
+                    for one in indices.all():
+                        indices.delete(one.name)
 
 
 def index(settings: Settings, path: Path) -> Mapping[str, set[str]]:

@@ -29,13 +29,10 @@ from service_kit.passages.ordering import Candidate, as_hits, ordered
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import named_in
 from service_kit.passages.selftest import DEPTH, own_question, probe, probe_analysis, probe_found
-from service_kit.passages.weights import weigh
+from service_kit.passages.weights import MAX_QUESTION_LENGTH, weigh
 from service_kit.words import Words
 
 logger = logging.getLogger(__name__)
-
-MAX_QUESTION_LENGTH = 50_000
-"""Characters of a question that are looked at; with them a search stays well under a second."""
 
 
 @dataclass(frozen=True)
