@@ -19,6 +19,7 @@ from service_kit.dense import index
 from service_kit.passages import Passage, open_writer
 from service_kit.settings import Settings, load_settings
 from tests.dense_fixtures import BigramEmbedder
+from tests.elasticsearch_fixtures import elastic_settings, remove_indices
 from tests.servers import served, wait_until
 
 ARREARS = Passage("劳动合同法", "用人单位拖欠工资的，劳动者可以依法向人民法院申请支付令。")
@@ -221,3 +222,20 @@ def test_reranked_by_the_chat_model(
     else:
         assert answer["docs"][0] == ARREARS.content
         assert answer["skipped"]["rerank"]
+
+
+def test_found_by_meaning_beside_elasticsearch(
+    elasticsearch_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words are in Elasticsearch, vectors beside es_search."""
+    settings = elastic_settings(elasticsearch_url, data=tmp_path, es_analysis="client", embedder="e5", dense_weight=5.0)
+    try:
+        store(settings, [ARREARS, *OTHERS])
+        with closing(Service(settings, monkeypatch, BigramEmbedder())) as service:
+            service.wait_for_vectors(5)
+            answer = service.ask(explain=True)
+        assert answer["retrieval_mode"] == "hybrid"
+        assert answer["docs"] == [ARREARS.content]
+        assert "lexical" not in answer["explain"][0]["ranks"]
+    finally:
+        remove_indices(settings)
