@@ -13,6 +13,7 @@ from service_kit.settings import load_settings
 from tools import bench_search
 from tools.search_bench import growth
 from tools.search_bench.corpus import passages, questions
+from tools.search_bench.plot import plot
 from tools.search_bench.served import long_question_milliseconds
 
 CHARACTERS = "".join(map(chr, range(0x4E00, 0x4E00 + 800)))
@@ -93,5 +94,5 @@ def test_growth_is_timed_and_drawn(tmp_path: Path, bench: Path, monkeypatch: pyt
     timed = [growth.time_searches(bench, directory, 20) for directory in kept]
     assert [one.passages for one in timed] == [300, 600]
     assert all(one.p99 >= one.p50 > 0 < one.disk for one in timed)
-    bench_search.plot(timed, tmp_path / "growth.png")
+    plot(timed, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 1000
