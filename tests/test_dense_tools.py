@@ -106,7 +106,7 @@ def test_tuning_refuses_small_sets(
 
 
 def test_tuning_chooses_what_holds_on_questions_that_had_no_say() -> None:
-    better: dict[float, list[int | None]] = {1.0: [2] * 100, 3.0: [1] * 90 + [3] * 10, 5.0: [2] * 100}
+    better: dict[float, list[int | None]] = {1.0: [2] * 100, 3.0: [*[1] * 90, *[3] * 10], 5.0: [2] * 100}
     figures = judge(better, used=1.0)
     assert figures["best"] == 3.0
     assert figures["interval"][0] > 0

@@ -29,16 +29,24 @@ PASSAGES = [
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of an embedding model and a cross-encoder, as the hub has them."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertForSequenceClassification, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("models")
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(CHARACTERS))]))
-    tokenizer = BertTokenizerFast(vocab_file=str(vocabulary))
-    size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    tokenizer = BertTokenizer(vocab_file=str(vocabulary))
+    size: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+    }
     torch.manual_seed(0)
-    for name, kind, labels in (("bge-tiny", BertModel, 2), ("reranker-tiny", BertForSequenceClassification, 1)):
-        kind(BertConfig(vocab_size=len(tokenizer), num_labels=labels, **size)).save_pretrained(folder / name)
+    for name, kind, labels in (
+        ("bge-tiny", BertModel, {}),
+        ("reranker-tiny", BertForSequenceClassification, {"num_labels": 1}),
+    ):
+        kind(BertConfig(**size, vocab_size=len(tokenizer), **labels)).save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
     pooling = folder / "bge-tiny" / "1_Pooling"
     pooling.mkdir()
@@ -81,7 +89,12 @@ def test_search_with_local_models(
     llm: str, models: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Meaning] = []
-    monkeypatch.setattr(es_search.app, "Meaning", lambda *some: made.append(Meaning(*some)) or made[-1])
+
+    def meaning(*arguments: Any) -> Meaning:
+        made.append(Meaning(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(es_search.app, "Meaning", meaning)
     settings = load_settings(
         data=tmp_path,
         embedder="local",

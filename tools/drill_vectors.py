@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             kills = []
             for _ in range(args.kills):
                 before = _with_vectors(port)
-                _until(lambda before=before: _with_vectors(port) != before, 120)  # type: ignore[misc]
+                _until(lambda before=before: _with_vectors(port) != before, 120)
                 process.kill()
                 process.wait()
                 process = _start(env, port)

@@ -50,14 +50,8 @@ MEASURES: Mapping[str, Callable[[Histogram], float]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     args = _arguments(argv)
-    chosen = {
-        "engine": "search",
-        "analysis": "es_analysis",
-        "embedder": "embedder",
-        "fusion": "fusion",
-        "rerank": "reranker",
-    }
-    wanted = {field: getattr(args, name) for name, field in chosen.items() if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in ("search", "es_analysis", "embedder", "fusion", "reranker")}
+    wanted = {name: value for name, value in given.items() if value is not None}
     # Measured is the order, not the patience.
     settings = load_settings(**{"embedder": "none", "embed_budget_s": 3600.0, "rerank_budget_s": 3600.0} | wanted)
     plain = settings.embedder_name == "none" and settings.reranker == "none"
