@@ -17,7 +17,7 @@ from service_kit.dense.windows import windows
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import load_settings
 from tests.servers import served, wait_until
-from tools import ask_why, drill_vectors, evaluate_retrieval, tune_fusion
+from tools import ask_why, bench_vectors, drill_vectors, evaluate_retrieval, tune_fusion
 from tools.tune_fusion import judge
 
 ARTICLES = {
@@ -173,3 +173,11 @@ def test_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert figures["windows"] >= figures["passages"] == 200
     assert figures["missing"] == figures["doubled"] == figures["unknown"] == 0
     assert json.loads(capsys.readouterr().out) == figures
+
+
+def test_bench_vectors(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    assert bench_vectors.main(["--passages", "300", "--questions", "5", "--json", str(file)]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["recall"] > 0.9
+    assert 0 < figures["words_ms"]["p50"] <= figures["both_ms"]["p99"]

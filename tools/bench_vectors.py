@@ -3,7 +3,8 @@
 Made-up passages and random vectors, one thread. Measured in turns, so that what else the machine does hits both alike:
 a search by words alone, and by both, the question's vector ready (making one is the embedder's time, and is measured
 apart with `--embedder e5`). Then the recall of the approximate index: the share of the exact 100 nearest that it finds.
-`--cache FILE` takes the vectors from a cache of `tools.evaluate_retrieval` instead: real ones lie in bunches.
+`--cache FILE --queries QUERIES` takes e5's vectors and those of real questions from a cache of
+`tools.evaluate_retrieval` instead: the recall that matters.
 """
 
 import argparse
@@ -31,6 +32,8 @@ from service_kit.dense.vectors import Matrix, Vector, from_bytes, unit
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import load_settings
 from tools.console import run_tool
+from tools.retrieval_set import read_lines
+from tools.vector_cache import CachedEmbedder
 
 DIMENSION = 384
 NEAREST = 100
@@ -63,12 +66,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--passages", type=int, default=60_000)
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--cache", type=Path, metavar="FILE", help="take the vectors from this cache")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help="with --cache: the questions, as JSONL")
     parser.add_argument("--embedder", choices=["e5"], help="measure the time of a question's vector, too")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
     dice = np.random.default_rng(0)
     vectors = _cached(args.cache, args.passages) if args.cache else unit(dice.normal(size=(args.passages, DIMENSION)))
-    figures = measure(vectors, args.questions, dice)
+    if args.queries:
+        queries = [line["query"] for line in read_lines(args.queries)][: args.questions]
+        with closing(CachedEmbedder(E5Embedder(threads=1), args.cache)) as embedder:
+            asked = {query: embedder.embed_query(query, Deadline()) for query in queries}
+    else:
+        asked = {_sentence(n, 18): _beside(vectors, dice) for n in range(args.questions)}
+    figures = measure(vectors, asked)
     if args.embedder:
         embedder = E5Embedder(threads=1)
         figures["question_ms"] = _quantiles(
@@ -82,10 +92,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(vectors: Matrix, questions: int, dice: np.random.Generator) -> dict[str, Any]:
+def measure(vectors: Matrix, asked: dict[str, Vector]) -> dict[str, Any]:
     """Milliseconds (p50, p99) of a search by words, by both, and the difference, by the clock and of this thread alone;
     the recall of the exact NEAREST; seconds to build the approximate index; MB of all vectors on disk."""
-    asked = {_sentence(n, 18): _beside(vectors, dice) for n in range(questions)}
     passages = [Passage(_sentence(-n, 8), _sentence(10**6 + n, 90)) for n in range(len(vectors))]
     with tempfile.TemporaryDirectory() as directory:
         settings = load_settings(data=Path(directory), embedder="none")

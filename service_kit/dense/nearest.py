@@ -22,9 +22,9 @@ from service_kit.dense.vectors import Matrix, Vector, to_int8
 
 logger = logging.getLogger(__name__)
 
-CONNECTIVITY = 16
+CONNECTIVITY = 24
 EXPANSION_ADD = 128
-EXPANSION_SEARCH = 256
+EXPANSION_SEARCH = 384
 """HNSW's M, efConstruction and ef. `python -m tools.bench_vectors` measures the recall that they give."""
 TAIL = 4096
 """So many vectors are compared one by one (about a millisecond) before they move into the index."""
