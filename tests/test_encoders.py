@@ -42,10 +42,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         "intermediate_size": 64,
     }
     torch.manual_seed(0)
-    for name, kind, labels in (
+    kinds: list[tuple[str, Any, dict[str, Any]]] = [
         ("bge-tiny", BertModel, {}),
         ("reranker-tiny", BertForSequenceClassification, {"num_labels": 1}),
-    ):
+    ]
+    for name, kind, labels in kinds:
         kind(BertConfig(**size, vocab_size=len(tokenizer), **labels)).save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
     pooling = folder / "bge-tiny" / "1_Pooling"
