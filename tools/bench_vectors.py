@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     vectors = _cached(args.cache, args.passages) if args.cache else unit(dice.normal(size=(args.passages, DIMENSION)))
     if args.queries:
         queries = [line["query"] for line in read_lines(args.queries)][: args.questions]
-        with closing(CachedEmbedder(E5Embedder(threads=1), args.cache)) as embedder:
-            asked = {query: embedder.embed_query(query, Deadline()) for query in queries}
+        with closing(CachedEmbedder(E5Embedder(threads=1), args.cache)) as cached:
+            asked = {query: cached.embed_query(query, Deadline()) for query in queries}
     else:
         asked = {_sentence(n, 18): _beside(vectors, dice) for n in range(args.questions)}
     figures = measure(vectors, asked)
