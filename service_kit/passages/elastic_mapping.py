@@ -8,7 +8,6 @@ splits at spaces: any server ranks as the embedded engine does.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import date
 from typing import Any, Literal
 
@@ -39,7 +38,8 @@ WHILE_FILLED = {**AT_REST, "auto_expand_replicas": "false", "translog.durability
 
 _FREQUENCIES = {"type": "text", "index_options": "freqs"}
 """No positions: no phrase is ever asked."""
-_KEYWORD = {"type": "keyword", "ignore_above": 1024}
+_KEY = {"type": "keyword", "ignore_above": 1024}
+_ONLY_SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 _SHOWN = {"type": "text", "index": False}
 
 
@@ -48,6 +48,8 @@ def index_body(form: Analysis, index_id: str) -> dict[str, Any]:
     mappings = {
         "_meta": {"index_id": index_id, "version": VERSION, "analysis": form},
         "dynamic": "strict",
+        # A passage is only ever stored whole; partial updates would lose its terms.
+        "_source": {"excludes": ["terms"]},
         "properties": _properties(form),
     }
     settings = {"number_of_shards": 1, "number_of_replicas": 0, **WHILE_FILLED, "analysis": _ANALYSIS[form]}
@@ -68,7 +70,7 @@ def name_prefix(index: str, form: Analysis) -> str:
 def document(passage: Passage) -> dict[str, Any]:
     """What is stored of a passage, but for the `terms` of the form `client`, see `with_terms`."""
     valid = validity(passage)
-    shown = {key: value for key, value in asdict(passage).items() if value is not None}
+    shown = {name: value for name in PASSAGE_FIELDS if (value := getattr(passage, name)) is not None}
     keys = {
         "numbers": doc_no_keys(passage.doc_no),
         "articles": article_keys(passage),
@@ -97,8 +99,9 @@ def _iso(day: date | None) -> str | None:
 def _properties(form: Analysis) -> dict[str, Any]:
     day = {"type": "date", "format": "strict_date"}
     return {
-        "id": {"type": "keyword"},
-        **dict.fromkeys((*METADATA, "file", "numbers", "articles", "issuers"), _KEYWORD),
+        "id": {"type": "keyword", "index": False},  # to sort by
+        **dict.fromkeys((*METADATA, "file"), _ONLY_SHOWN),
+        **dict.fromkeys(("numbers", "articles", "issuers"), _KEY),
         **{"begins": day, "ends": day, "repealed_undated": {"type": "boolean"}},
         **(_IK_TEXT if form == "ik" else _CLIENT_TEXT),
     }

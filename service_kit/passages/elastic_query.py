@@ -137,7 +137,6 @@ def search_body(query: Mapping[str, Any], size: int) -> dict[str, Any]:
         "size": size,
         "sort": ["_score", "id"],
         "track_total_hits": False,
-        "_source": {"excludes": ["terms"]},
     }
 
 

@@ -37,7 +37,7 @@ class ElasticWriter:
         self._workers: ProcessPoolExecutor | None = None
         self._cleared = False
         try:
-            self._name, self._index_id, self._eased = self._open()
+            self._name, self._index_id, self._eased, self._fresh = self._open()
         except BaseException:
             self._spool.close()
             self._client.close()
@@ -57,12 +57,12 @@ class ElasticWriter:
 
     def clear(self) -> None:
         self._spool.empty()
-        self._cleared = True
+        self._cleared = not self._fresh
 
     def commit(self) -> None:
         if not (self._cleared or self._spool):
             return
-        old = self._name
+        old, self._fresh = self._name, False
         name = self._indices.create(self._index_id) if self._cleared else old
         refused = bulk(self._client, name, self._spool.lines(), self._encode)
         with calling(name):
@@ -87,14 +87,14 @@ class ElasticWriter:
                 self._workers.shutdown()
             self._client.close()
 
-    def _open(self) -> tuple[str, str, bool]:
+    def _open(self) -> tuple[str, str, bool, bool]:
         serving = self._indices.serving()
         if serving and serving.name.startswith(self._indices.prefix) and "index_id" in serving.meta:
-            return serving.name, serving.meta["index_id"], serving.eased
+            return serving.name, serving.meta["index_id"], serving.eased, False
         index_id = uuid.uuid4().hex
         name = self._indices.create(index_id)
         self._indices.swap(name)
-        return name, index_id, True
+        return name, index_id, True, True
 
     def _encode(self, lines: Sequence[bytes]) -> Sequence[Operation]:
         """In worker processes where words are cut here, and there are many."""
