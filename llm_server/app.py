@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from llm_server import openai_form, tutorial_form
 from llm_server.answering import begin, counted, scored
+from llm_server.encoders.routes import add_encoder_routes
 from llm_server.engines.choose import choose_engine
 from llm_server.engines.engine import Engine, Prompt, Request
 from llm_server.metrics import LlmMetrics
@@ -32,6 +33,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     def request_for(prompt: Prompt, sampling: Sampling) -> Request:
         deadline = current_deadline().sooner(settings.generate_timeout_s)
         return Request(prompt, sampling, deadline, watch_client())
+
+    add_encoder_routes(app, settings)
 
     @app.post(tutorial_form.PATH)
     def answer() -> ResponseReturnValue:

@@ -15,6 +15,7 @@
     ├── DependencyDown
     │   ├── ModelUnavailable
     │   └── IndexUnavailable
+    ├── VectorsMismatch
     ├── GenerationFailed
     ├── ClientGone
     ├── Stopped
@@ -153,6 +154,13 @@ class IndexUnavailable(DependencyDown):
     """The passage index is missing, empty or unusable; the message says how to build it."""
 
     code = "index_unavailable"
+
+
+class VectorsMismatch(YijuError):
+    """The stored vectors were made by another model than the settings name; the message says what to do."""
+
+    status = 503
+    code = "vectors_mismatch"
 
 
 class GenerationFailed(YijuError):
