@@ -1,15 +1,14 @@
-"""What a run would do, and what is there: without writing anything."""
+"""What a run would do, without writing anything."""
 
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from es_index.report import Failure, Report
 from es_index.run import Progress, list_indexable, refuse_to_lose
 from es_index.scan import read_passage, readable_name
 from service_kit.errors import IndexUnavailable, UnreachableFile, UnreadableFile
-from service_kit.passages import open_reader
-from service_kit.passages.manifest import Manifest
+from service_kit.passages import index_ids, open_reader
+from service_kit.passages.manifests import peek
 from service_kit.settings import Settings
 
 
@@ -27,11 +26,9 @@ def plan(
         IndexingError: as `index_directory`, but for what only writing shows.
     """
     root = Path(directory).resolve()
-    held_by = _held(settings)
-    held = held_by or {}
+    held, lost = _held(settings)
     known = held.pop(root, {})
     listing = list_indexable(root, allow_empty=allow_empty, known=bool(known))
-    lost = held_by is None
     if lost and not begin_anew:
         refuse_to_lose(settings)
     report = Report(readable_name(root), begun_anew=lost or not _is_usable(settings))
@@ -65,35 +62,15 @@ def plan(
     return report
 
 
-def status(settings: Settings) -> dict[str, Any]:
-    """The index and the directories it was made of. `passages` is None without a usable index, and `trouble` says why;
-    `unsettled` counts passages that an interrupted run left for the next one;
-    `known_passages` is None when the manifest is lost."""
-    shown: dict[str, Any] = {"engine": settings.search, "passages": None, "trouble": None}
-    with closing(open_reader(settings)) as reader:
-        try:
-            shown["passages"] = reader.count()
-        except IndexUnavailable as error:
-            shown["trouble"] = error.words._asdict()
-    with ExitStack() as stack:
-        if manifest := Manifest.peek(settings.data):
-            stack.enter_context(closing(manifest))
-            directories = manifest.directories()
-            shown["known_passages"] = manifest.passages()
-            shown["directories"] = {readable_name(one): len(manifest.files(one)) for one in directories}
-            shown["unsettled"] = sum(len(manifest.pending(one)) for one in directories)
-        else:
-            shown |= {"known_passages": None, "directories": {}, "unsettled": 0}
-    return shown
-
-
-def _held(settings: Settings) -> dict[Path, dict[Path, str]] | None:
-    """What the manifest says that each directory holds; None without a manifest."""
-    manifest = Manifest.peek(settings.data)
+def _held(settings: Settings) -> tuple[dict[Path, dict[Path, str]], bool]:
+    """What the manifest says that each directory holds; and whether there is none of the index that there is."""
+    ids = index_ids(settings)
+    manifest = peek(settings.data, ids)
     if manifest is None:
-        return None
+        return {}, True
     with closing(manifest):
-        return {directory: manifest.files(directory) for directory in manifest.directories()}
+        held = {directory: manifest.files(directory) for directory in manifest.directories()}
+        return held, ids.serving is None or not manifest.describes(ids.serving)
 
 
 def _is_usable(settings: Settings) -> bool:

@@ -20,6 +20,8 @@ class Report:
     """Files by what became of them; filled while the run goes on."""
 
     directory: str
+    index_id: str = ""
+    """`PassageWriter.index_id` of the index that was brought to this state; not shown."""
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     unchanged: int = 0
@@ -43,6 +45,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         shown = asdict(self)
+        del shown["index_id"]
         shown["failed"] = [{"file": one.file, "reason": one.reason._asdict()} for one in self.failed]
         return shown
 

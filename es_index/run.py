@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import TypeVar
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
 from service_kit.errors import IndexingError, IndexUnavailable, PassagesRejected, UnreachableFile, UnreadableFile
-from service_kit.passages import Passage, PassageWriter, open_reader, open_writer
+from service_kit.passages import IndexIds, Passage, PassageWriter, index_ids, open_reader, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
+from service_kit.passages.manifests import keep_copy, take_up
 from service_kit.settings import Settings
 from service_kit.words import Words
 
@@ -37,6 +38,7 @@ def index_directory(
     allow_empty: bool = False,
     begin_anew: bool = False,
     untouched: Collection[Path] = (),
+    untouched_in: str | None = None,
     progress: Progress = iter,
 ) -> Report:
     """Index what is new or changed under `directory` and take out what no file holds any more.
@@ -44,7 +46,8 @@ def index_directory(
     Args:
         allow_empty: take it as meant that the directory holds no text file, or is gone.
         begin_anew: empty an index whose manifest is lost, instead of refusing.
-        untouched: files that are known to be as the last run read them; they are not read again.
+        untouched: files that are known to be as the last run read them; they are not read again, provided that the
+            index is still that of that run, `untouched_in` (`Report.index_id`).
         progress: gets the files before they are read, and passes them on.
 
     Raises:
@@ -52,17 +55,21 @@ def index_directory(
             index, or the index can not be written.
     """
     root = Path(directory).resolve()
-    with indexing_lock(settings.data), closing(Manifest(settings.data)) as manifest:
+    with ExitStack() as stack:
+        stack.enter_context(indexing_lock(settings.data))
+        ids = index_ids(settings)
+        take_up(settings.data, ids)
+        manifest = stack.enter_context(closing(Manifest(settings.data)))
         # Listed first: a run that is refused must not touch the index.
         listing = list_indexable(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
-        with closing(open_writer(settings)) as writer:
-            if not (begin_anew or manifest.describes(writer.index_id)):
-                refuse_to_lose(settings)
-            run = _Run(manifest, writer, root)
-            run.match_manifest_with_index()
-            run.store(progress(listing.files), untouched)
-            run.finish(listing)
-            return run.report
+        writer = stack.enter_context(closing(open_writer(settings)))
+        if not (begin_anew or manifest.describes(writer.index_id)):
+            refuse_to_lose(settings)
+        run = Run(manifest, writer, root)
+        run.match_manifest_with_index(settings.data, ids)
+        run.store(progress(listing.files), untouched if untouched_in == writer.index_id else ())
+        run.finish(listing)
+        return run.report
 
 
 def refuse_to_lose(settings: Settings) -> None:
@@ -105,17 +112,27 @@ def list_indexable(root: Path, *, allow_empty: bool, known: bool) -> Listing:
     return listing
 
 
-class _Run:
-    """The steps of one run over one directory, in their order; `report` grows with them."""
+class Run:
+    """The steps of one run over one directory, in their order; `report` grows with them.
 
-    def __init__(self, manifest: Manifest, writer: PassageWriter, directory: Path) -> None:
+    `earlier` gives the passage that an index which is being replaced holds for a file that can not be read now.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        writer: PassageWriter,
+        directory: Path,
+        earlier: Callable[[Path], Passage | None] = lambda file: None,
+    ) -> None:
         self._manifest = manifest
         self._writer = writer
         self._directory = directory
+        self._earlier = earlier
         self._saw_all = True
-        self.report = Report(readable_name(directory))
+        self.report = Report(readable_name(directory), index_id=writer.index_id)
 
-    def match_manifest_with_index(self) -> None:
+    def match_manifest_with_index(self, data: Path, ids: IndexIds) -> None:
         """When the manifest is not the index's (which was lost or is of another version), begin anew."""
         index_id = self._writer.index_id
         if self._manifest.describes(index_id):
@@ -123,6 +140,7 @@ class _Run:
         others = [one for one in self._manifest.directories() if one != self._directory]
         self.report.forgotten.extend(map(readable_name, others))
         self.report.begun_anew = True
+        keep_copy(data, self._manifest, ids)
         self._writer.clear()
         self._writer.commit()
         self._manifest.reset(index_id)
@@ -156,16 +174,21 @@ class _Run:
     def _store_batch(self, batch: Iterable[tuple[Path, Read]], known: Mapping[Path, str]) -> None:
         holds: dict[Path, str] = {}
         stored: set[str] = set()
-        for file, passage in batch:
-            if isinstance(passage, UnreadableFile):  # what was indexed from it before stays
-                self._fail(file, passage)
-                continue
+        for file, read in batch:
+            if isinstance(read, UnreadableFile):  # what was indexed from it before stays
+                self._fail(file, read)
+                passage = self._earlier(file)
+                if passage is None:
+                    continue
+            else:
+                passage = read
             before = known.get(file)
             passage_id = passage.id if passage else before
             if passage is None or passage_id is None or before == passage_id:
                 self.report.unchanged += 1
                 continue
-            (self.report.new if before is None else self.report.changed).append(readable_name(file))
+            if not isinstance(read, UnreadableFile):
+                (self.report.new if before is None else self.report.changed).append(readable_name(file))
             holds[file] = passage_id
             # A passage that several files hold is stored once, under the name of the first.
             if passage_id not in stored and self._manifest.is_first_holder(self._directory, file, passage_id):

@@ -35,6 +35,7 @@ def watch(
     """
     root = Path(directory).resolve()
     done: Stamps | None = None
+    index_id: str | None = None
     trouble = ""
     while not stop.is_set():
         began = time.monotonic()
@@ -42,14 +43,16 @@ def watch(
         if seen != done:
             untouched = [] if done is None else [file for file, stamp in seen.items() if done.get(file) == stamp]
             try:
-                report = index_directory(settings, directory, allow_empty=allow_empty, untouched=untouched)
+                report = index_directory(
+                    settings, directory, allow_empty=allow_empty, untouched=untouched, untouched_in=index_id
+                )
             except YijuError as error:
                 if str(error) != trouble:
                     trouble = str(error)
                     yield error
             else:
                 # What was changed since the look differs from `seen` at the next one.
-                done, trouble = seen, ""
+                done, index_id, trouble = seen, report.index_id, ""
                 yield report
         stop.wait(max(INTERVAL_S, (time.monotonic() - began) / MOST_OF_TIME if seen == done else INTERVAL_S))
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import tantivy
 
-from es_index.plan import plan, status
+from es_index.plan import plan
 from es_index.report import Report
 from es_index.run import index_directory
+from es_index.status import status
 from service_kit.errors import IndexingError
 from service_kit.passages import Passage
 from service_kit.settings import Settings, load_settings
@@ -298,8 +299,12 @@ def test_status(settings: Settings, texts: Path) -> None:
 
 
 def test_untouched_files_are_not_read(settings: Settings, texts: Path) -> None:
-    index_directory(settings, str(texts))
+    first = index_directory(settings, str(texts))
     write(texts, {"a.txt": "甲题\n改文", "new.txt": "新题\n新文"})
-    report = index_directory(settings, str(texts), untouched=[Path("a.txt"), Path("new.txt"), Path("gone.txt")])
+    untouched = [Path("a.txt"), Path("new.txt"), Path("gone.txt")]
+    report = index_directory(settings, str(texts), untouched=untouched, untouched_in=first.index_id)
     assert counts(report) == (1, 0, 2, 0, 0)
     assert set(indexed(settings)) == {"甲文", "乙文", "新文"}
+    # Of another index nothing is known.
+    report = index_directory(settings, str(texts), untouched=untouched, untouched_in="another")
+    assert counts(report) == (0, 1, 2, 0, 0)

@@ -4,6 +4,8 @@ The alias is the setting `es_index`; the indices are called `<alias>-v<version>-
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +13,10 @@ import elasticsearch
 from elasticsearch import Elasticsearch
 
 from service_kit.errors import IndexingError
-from service_kit.passages.elastic_connection import calling
+from service_kit.passages.elastic_connection import calling, connect
 from service_kit.passages.elastic_mapping import AT_REST, TOKENIZER, WHILE_FILLED, Analysis, index_body, name_prefix
+from service_kit.passages.index import IndexIds
+from service_kit.settings import Settings
 from service_kit.words import Words
 
 IK_MISSING = Words(
@@ -24,7 +28,8 @@ IK_MISSING = Words(
 @dataclass(frozen=True)
 class PhysicalIndex:
     """One index. `serving`: the alias points to it. `eased`: it has the settings of one that is being filled.
-    `meta`: its id, version and analysis, as far as it tells them."""
+    `meta`: its id, version, analysis and `previous`, the name of the one that it took the place of, as far as it tells
+    them."""
 
     name: str
     number: int
@@ -71,14 +76,45 @@ class Indices:
         """The one that the alias points to; None when there is none."""
         return next((one for one in self.all() if one.serving), None)
 
-    def create(self, index_id: str) -> str:
+    def ids(self) -> IndexIds:
+        """Of all indices, and of the serving one if this version can use it."""
+        indices = self.all()
+        serving = next((one.meta.get("index_id") for one in indices if one.serving and self.is_usable(one)), None)
+        return IndexIds(serving, frozenset(one.meta["index_id"] for one in indices if "index_id" in one.meta))
+
+    def is_usable(self, index: PhysicalIndex) -> bool:
+        """Whether this version, with this analysis, can search and write it."""
+        return index.name.startswith(self.prefix) and "index_id" in index.meta
+
+    def unfinished(self) -> list[PhysicalIndex]:
+        """What killed rebuilds left: half filled, never searched."""
+        indices = self.all()
+        newest_searched = max((one.number for one in indices if one.serving), default=0)
+        return [one for one in indices if one.eased and one.number > newest_searched]
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Passages and bytes of each index, by name."""
+        with calling(self._alias):
+            found = self._client.indices.stats(index=f"{self._alias}-v*", metric=["docs", "store"])["indices"]
+        return {
+            name: (one["primaries"]["docs"]["count"], one["total"]["store"]["size_in_bytes"])
+            for name, one in found.items()
+        }
+
+    def create(self, index_id: str, *, replaces: bool = False) -> str:
         """A new empty index, not yet behind the alias, with settings for being filled: `settle` ends that. Returns its
-        name."""
-        number = max((one.number for one in self.all()), default=0) + 1
+        name. `replaces`: the serving one will be gone, so that the new one's previous is that one's."""
+        indices = self.all()
+        number = max((one.number for one in indices), default=0) + 1
         name = f"{self.prefix}{number}"
+        serving = next((one for one in indices if one.serving), None)
+        previous = (serving.meta.get("previous") if replaces else serving.name) if serving else None
+        body = index_body(self._form, index_id)
+        if previous:
+            body["mappings"]["_meta"]["previous"] = previous
         with calling(self._alias):
             try:
-                self._client.indices.create(index=name, **index_body(self._form, index_id))
+                self._client.indices.create(index=name, **body)
             except elasticsearch.BadRequestError as error:
                 if TOKENIZER in str(error.body):
                     raise IndexingError(*IK_MISSING) from None
@@ -94,11 +130,14 @@ class Indices:
             self._client.indices.update_aliases(actions=actions)
 
     def previous(self) -> PhysicalIndex | None:
-        """The newest one that was made before the serving one."""
+        """The one whose place the serving one took; if that is gone, the newest that was made before."""
         indices = self.all()
         serving = next((one for one in indices if one.serving), None)
-        older = [one for one in indices if serving is None or one.number < serving.number]
-        return older[-1] if older else None
+        if serving is None:
+            return None
+        older = [one for one in indices if one.number < serving.number and not one.eased]
+        named = (one for one in indices if one.name == serving.meta.get("previous"))
+        return next(named, older[-1] if older else None)
 
     def delete(self, name: str) -> None:
         """Remove an index for good; one that is gone already does no harm."""
@@ -122,3 +161,10 @@ class Indices:
             serving=self._alias in facts.get("aliases", {}),
             eased=translog.get("durability") == WHILE_FILLED["translog.durability"],
         )
+
+
+@contextmanager
+def open_indices(settings: Settings) -> Iterator[Indices]:
+    """The indices that the settings name."""
+    with closing(connect(settings)) as client:
+        yield Indices(client, settings.es_index, settings.es_analysis)

@@ -63,7 +63,7 @@ class ElasticWriter:
         if not (self._cleared or self._spool):
             return
         old, self._fresh = self._name, False
-        name = self._indices.create(self._index_id) if self._cleared else old
+        name = self._indices.create(self._index_id, replaces=True) if self._cleared else old
         refused = bulk(self._client, name, self._spool.lines(), self._encode)
         with calling(name):
             self._client.indices.refresh(index=name)
@@ -89,7 +89,7 @@ class ElasticWriter:
 
     def _open(self) -> tuple[str, str, bool, bool]:
         serving = self._indices.serving()
-        if serving and serving.name.startswith(self._indices.prefix) and "index_id" in serving.meta:
+        if serving and self._indices.is_usable(serving):
             return serving.name, serving.meta["index_id"], serving.eased, False
         index_id = uuid.uuid4().hex
         name = self._indices.create(index_id)
@@ -110,6 +110,25 @@ class ElasticWriter:
         if self._workers is None:
             self._workers = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"))
         return self._workers
+
+
+class ElasticRebuild(ElasticWriter):
+    """See `RebuildWriter`."""
+
+    def publish(self) -> None:
+        self._indices.settle(self._name)
+        self._eased = False
+        self._indices.swap(self._name)
+
+    def discard(self) -> None:
+        self._eased = False
+        self._indices.delete(self._name)
+
+    def _open(self) -> tuple[str, str, bool, bool]:
+        for left in self._indices.unfinished():
+            self._indices.delete(left.name)
+        index_id = uuid.uuid4().hex
+        return self._indices.create(index_id), index_id, True, True
 
 
 class _Spool:

@@ -52,6 +52,15 @@ class Probe(TypedDict):
     message: str
 
 
+@dataclass(frozen=True)
+class IndexIds:
+    """Ids (`PassageWriter.index_id`) of the indices that there are. `serving`: of the one that is searched and that a
+    writer would go on with, None when there is none, or none that can be used; `all`: old ones too, that are kept."""
+
+    serving: str | None
+    all: frozenset[str]
+
+
 class PassageReader(Protocol):
     """Searches. Safe to share between threads; what a writer commits is seen by the next search.
 
@@ -111,3 +120,13 @@ class PassageWriter(Protocol):
 
     def close(self) -> None:
         """End; what was not committed is dropped."""
+
+
+class RebuildWriter(PassageWriter, Protocol):
+    """Fills a new index, which nobody searches before `publish`; the one that is searched is not touched."""
+
+    def publish(self) -> None:
+        """After the last commit: from now on this index is searched, in one step, and the other one is kept."""
+
+    def discard(self) -> None:
+        """Instead of `publish`: remove the new index."""

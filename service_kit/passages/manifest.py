@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+FILE_NAME = "manifest.sqlite"
+"""Of the index that is searched; see `manifests.py` for others."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (directory BLOB, file BLOB, id TEXT NOT NULL, PRIMARY KEY (directory, file))
     WITHOUT ROWID;
@@ -34,8 +36,8 @@ class Manifest:
     Every method that writes is one transaction.
     """
 
-    def __init__(self, data: Path) -> None:
-        path = data / "manifest.sqlite"
+    def __init__(self, data: Path, name: str = FILE_NAME) -> None:
+        path = data / name
         try:
             self._db = _open(path)
         except sqlite3.DatabaseError as error:
@@ -45,10 +47,10 @@ class Manifest:
             self._db = _open(path)
 
     @classmethod
-    def peek(cls, data: Path) -> "Manifest | None":
+    def peek(cls, data: Path, name: str = FILE_NAME) -> "Manifest | None":
         """To read only; None when there is none, none that can be read, or one that is not yet any index's."""
         try:
-            db = sqlite3.connect(f"{(data / 'manifest.sqlite').absolute().as_uri()}?mode=ro", uri=True)
+            db = sqlite3.connect(f"{(data / name).absolute().as_uri()}?mode=ro", uri=True)
         except sqlite3.OperationalError:
             return None
         try:
@@ -65,10 +67,19 @@ class Manifest:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def index_id(self) -> str | None:
+        """Of the index that this is the manifest of; None as long as it is none's."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = 'index_id'").fetchone()
+        return str(row[0]) if row else None
+
     def describes(self, index_id: str) -> bool:
         """Whether this is the manifest of that index."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = 'index_id'").fetchone()
-        return bool(row == (index_id,))
+        return self.index_id == index_id
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it into a new file."""
+        self._db.execute("VACUUM INTO ?", (str(path),))
 
     def reset(self, index_id: str) -> None:
         """Forget everything: the index of that id is empty."""
@@ -88,6 +99,10 @@ class Manifest:
     def passages(self) -> int:
         """How many different ids the files of all directories hold."""
         return int(self._db.execute("SELECT count(DISTINCT id) FROM files").fetchone()[0])
+
+    def ids(self) -> set[str]:
+        """Of all passages that a file holds or that the next run will settle."""
+        return {row[0] for row in self._db.execute("SELECT id FROM files UNION SELECT id FROM pending")}
 
     def holder(self, passage_id: str) -> Holder | None:
         """The first file, of any directory, that holds this passage."""
