@@ -4,19 +4,24 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-import tantivy
 
 from es_index.__main__ import main
 from es_index.run import index_directory
-from service_kit.passages import Passage, open_reader
+from service_kit.passages import open_reader
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Manifest
 from service_kit.settings import Settings, load_settings
+from tests.elasticsearch_fixtures import elastic_settings, remove_indices
+from tests.servers import wait_until
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,22 +53,28 @@ def change(texts: Path) -> None:
 
 def state(settings: Settings) -> object:
     """All that the index and the manifest hold."""
-    searcher = tantivy.Index.open(str(settings.data / "index")).searcher()
-    hits = searcher.search(tantivy.Query.all_query(), 10_000).hits
-    passages = sorted(searcher.doc(at)["passage"][0] for _, at in hits)
+    with closing(open_reader(settings)) as reader:
+        ids = sorted(reader.ids())
+        assert reader.count() == len(ids)  # none is there twice
+        passages = [passage for id in ids for passage in reader.fetch([id])]
     manifest = Manifest(settings.data)
     directories = manifest.directories()
     files = {directory: manifest.files(directory) for directory in directories}
     pending = {directory: manifest.pending(directory) for directory in directories}
     manifest.close()
-    return [Passage.from_json(passage) for passage in passages], files, pending
+    return passages, files, pending
 
 
 def clean_state(settings: Settings, texts: Path) -> object:
     """What one undisturbed run makes of the directory."""
-    clean = settings.model_copy(update={"data": settings.data.with_name("clean")})
-    index_directory(clean, str(texts))
-    return state(clean)
+    update = {"data": settings.data.with_name("clean"), "es_index": f"yiju-test-{uuid.uuid4().hex[:12]}"}
+    clean = settings.model_copy(update=update)
+    try:
+        index_directory(clean, str(texts))
+        return state(clean)
+    finally:
+        if clean.search == "elasticsearch":
+            remove_indices(clean)
 
 
 def test_report_and_exit_codes(
@@ -114,7 +125,7 @@ def test_second_indexer_is_told_who_is_first(
         assert holder.stdout
         holder.stdout.readline()
         assert main([str(texts)]) == 2
-        assert f"pid {holder.pid}" in capsys.readouterr().err
+        assert f"pid {holder.pid} on {socket.gethostname()}" in capsys.readouterr().err
         holder.kill()
     assert main([str(texts)]) == 0
 
@@ -202,21 +213,63 @@ def test_killed_update_is_made_good(settings: Settings, texts: Path, step: tuple
     assert state(settings) == clean_state(settings, texts)
 
 
+@pytest.fixture(params=["embedded", "elasticsearch-ik", "elasticsearch-client"])
+def any_settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of each engine in turn, in the environment too."""
+    engine, _, analysis = request.param.partition("-")
+    monkeypatch.setenv("YIJU_DATA", str(tmp_path / "data"))
+    if engine == "embedded":
+        yield load_settings()
+        return
+    url = request.getfixturevalue("elasticsearch_url")
+    settings = elastic_settings(url, es_analysis=analysis, data=tmp_path / "data")
+    for name in ("search", "es_urls", "es_index", "es_analysis"):
+        monkeypatch.setenv(f"YIJU_{name.upper()}", getattr(settings, name))
+    yield settings
+    remove_indices(settings)
+
+
 @pytest.mark.slow
-def test_killed_anywhere_again_and_again(settings: Settings, texts: Path) -> None:
+def test_killed_anywhere_again_and_again(any_settings: Settings, texts: Path) -> None:
     dice = random.Random(7)
+    data = any_settings.data
     for n in range(1500):
         (texts / f"more{n}.txt").write_text(f"多{n}\n" + "专项债务收入偿还预算" * 30 + str(n), encoding="utf-8")
+    killed = 0
     for _ in range(20):
-        process = subprocess.Popen([sys.executable, "-m", "es_index", str(texts)], cwd=ROOT, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SMALL_BATCHES, str(texts)], cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: process.poll() is not None or holds_lock(data, process.pid), "the run begins", 60)
         try:
-            process.wait(timeout=dice.uniform(0.3, 1.2))
+            process.wait(timeout=dice.uniform(0, 0.5))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+            killed += 1
+        for _ in range(50):  # work for the next one
+            name = texts / f"more{dice.randrange(1500)}.txt"
+            name.write_text(f"改{dice.random()}\n改文", encoding="utf-8")
         (texts / f"more{dice.randrange(1500)}.txt").unlink(missing_ok=True)
-    index_directory(settings, str(texts))
-    assert state(settings) == clean_state(settings, texts)
+    assert killed
+    index_directory(any_settings, str(texts))
+    assert state(any_settings) == clean_state(any_settings, texts)
+
+
+def holds_lock(data: Path, pid: int) -> bool:
+    try:
+        return (data / "index.lock").read_text().split(" ")[0] == str(pid)
+    except OSError:
+        return False
+
+
+_SMALL_BATCHES = """
+import sys
+import es_index.run
+es_index.run.BATCH = 100
+from es_index.__main__ import main
+main(sys.argv[1:])
+"""
 
 
 @pytest.mark.slow

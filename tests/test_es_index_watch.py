@@ -5,8 +5,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,12 @@ SEARCHABLE_WITHIN_S = 5.0
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return load_settings(data=tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def any_settings(make_settings: Callable[[], Settings]) -> Settings:
+    """An index of each engine in turn."""
+    return make_settings()
 
 
 @pytest.fixture
@@ -52,22 +58,23 @@ def watching(settings: Settings, texts: Path) -> Iterator[list[Report | YijuErro
 
 
 def found(settings: Settings, question: str) -> list[str]:
-    try:
-        return [hit.passage.text for hit in open_reader(settings).search(question, 9).hits]
-    except IndexUnavailable:
-        return []
+    with closing(open_reader(settings)) as reader:
+        try:
+            return [hit.passage.text for hit in reader.search(question, 9).hits]
+        except IndexUnavailable:
+            return []
 
 
-def test_every_change_is_searchable(settings: Settings, texts: Path) -> None:
-    with watching(settings, texts):
-        wait_until(lambda: found(settings, "甲题") == ["甲文"], "the first run")
+def test_every_change_is_searchable(any_settings: Settings, texts: Path) -> None:
+    with watching(any_settings, texts):
+        wait_until(lambda: found(any_settings, "甲题") == ["甲文"], "the first run")
         (texts / "sub").mkdir()
         (texts / "sub" / "b.txt").write_text("乙题\n乙文", "utf-8")
-        wait_until(lambda: found(settings, "乙题") == ["乙文"], "a new file", SEARCHABLE_WITHIN_S)
+        wait_until(lambda: found(any_settings, "乙题") == ["乙文"], "a new file", SEARCHABLE_WITHIN_S)
         (texts / "a.txt").write_text("甲题\n改文", "utf-8")
-        wait_until(lambda: found(settings, "甲题") == ["改文"], "a changed file", SEARCHABLE_WITHIN_S)
+        wait_until(lambda: found(any_settings, "甲题") == ["改文"], "a changed file", SEARCHABLE_WITHIN_S)
         (texts / "a.txt").unlink()
-        wait_until(lambda: found(settings, "甲题") == [], "a removed file", SEARCHABLE_WITHIN_S)
+        wait_until(lambda: found(any_settings, "甲题") == [], "a removed file", SEARCHABLE_WITHIN_S)
 
 
 def test_trouble_is_told_once_and_waited_out(settings: Settings, texts: Path, tmp_path: Path) -> None:
