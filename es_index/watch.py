@@ -40,6 +40,7 @@ def watch(
     while not stop.is_set():
         began = time.monotonic()
         seen = look(root)
+        looking = time.monotonic() - began
         if seen != done:
             untouched = [] if done is None else [file for file, stamp in seen.items() if done.get(file) == stamp]
             try:
@@ -54,7 +55,7 @@ def watch(
                 # What was changed since the look differs from `seen` at the next one.
                 done, index_id, trouble = seen, report.index_id, ""
                 yield report
-        stop.wait(max(INTERVAL_S, (time.monotonic() - began) / MOST_OF_TIME if seen == done else INTERVAL_S))
+        stop.wait(max(INTERVAL_S, looking / MOST_OF_TIME))
 
 
 def look(root: Path) -> Stamps:
