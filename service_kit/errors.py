@@ -15,8 +15,10 @@
     ├── DependencyDown
     │   ├── ModelUnavailable
     │   └── IndexUnavailable
+    ├── VectorsMismatch
     ├── GenerationFailed
     ├── ClientGone
+    ├── Stopped
     └── IndexingError
         ├── IndexLocked
         ├── PassagesRejected
@@ -154,6 +156,13 @@ class IndexUnavailable(DependencyDown):
     code = "index_unavailable"
 
 
+class VectorsMismatch(YijuError):
+    """The stored vectors were made by another model than the settings name; the message says what to do."""
+
+    status = 503
+    code = "vectors_mismatch"
+
+
 class GenerationFailed(YijuError):
     """The model broke while it generated: HTTP 200 with `status` 444 on llm_server's `POST /`."""
 
@@ -169,6 +178,16 @@ class ClientGone(YijuError):
 
     def __init__(self) -> None:
         super().__init__("客户端已断开", "The client is gone")
+
+
+class Stopped(YijuError):
+    """The work was stopped on the user's word (`POST /stop`, or by hanging up); what was made of it is kept."""
+
+    status = 499
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("已停止", "Stopped")
 
 
 class IndexingError(YijuError):

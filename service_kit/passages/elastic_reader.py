@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import elasticsearch
+from elasticsearch.helpers import scan
 
 from service_kit.errors import IndexUnavailable
 from service_kit.passages.analysis import question_terms
@@ -26,12 +27,15 @@ from service_kit.passages.elastic_query import (
 )
 from service_kit.passages.elastic_selftest import ElasticSelfTest
 from service_kit.passages.filters import NO_FILTERS, Filters
-from service_kit.passages.index import Probe, SearchResult
+from service_kit.passages.index import Hit, Probe, SearchResult
 from service_kit.passages.ordering import SPARE, Candidate, as_hits, ordered
+from service_kit.passages.passage import Passage
 from service_kit.passages.references import References, named_in
 from service_kit.passages.weights import MAX_QUESTION_LENGTH
 from service_kit.settings import Settings
 
+_PAGE = 5000
+"""Ids of one page, when all are asked for."""
 _SCORE_DIGITS = 4
 """Scores are single-precision sums whose last digits depend on the order of addition."""
 
@@ -71,6 +75,38 @@ class ElasticReader:
             found, candidates = self._candidates(asked)
         ranked = ordered(candidates, asked.references, filters.day(asked.today), top_k)
         return SearchResult(as_hits(ranked, question, found.idf, found.best_possible), found.idf)
+
+    def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
+        if not ids:
+            return ()
+        question = question[:MAX_QUESTION_LENGTH]
+        asked = _Asked(question, question_terms(question), len(ids), filters, named_in(question), date.today())
+        with calling(self._index):
+            found = self._weights(asked)
+            query = bearing([_these(ids)], scored_by_terms(found), filters, asked.today)
+            candidates = self._hits(self._search_hits(query, len(ids)))
+        ranked = ordered(candidates, asked.references, filters.day(asked.today), len(ids))
+        return as_hits(ranked, question, found.idf, found.best_possible)
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
+        with calling(self._index):
+            query = bearing([_these(ids)], None, NO_FILTERS, date.today())
+            return [candidate.passage for candidate in self._hits(self._search_hits(query, len(ids)))]
+
+    def ids(self) -> set[str]:
+        with calling(self._index):
+            self._usable_name()
+            return {hit["_id"] for hit in scan(self._client, index=self._index, query={"_source": False}, size=_PAGE)}
+
+    def version(self) -> object:
+        with calling(self._index):
+            self._usable_name()
+            shards = self._client.indices.stats(index=self._index, level="shards")["indices"]
+            return sorted(
+                (name, shard[0]["seq_no"]["max_seq_no"], shard[0]["refresh"]["external_total"])
+                for name, one in shards.items()
+                for shard in one["shards"].values()
+            )
 
     def count(self) -> int:
         with calling(self._index):
@@ -135,6 +171,10 @@ class ElasticReader:
             raise _empty()
         return weights(self._form, asked.terms, fields, short=len(asked.question) <= SHORT)
 
+    def _search_hits(self, query: Mapping[str, Any], size: int) -> list[Any]:
+        hits: list[Any] = self._client.search(index=self._index, **search_body(query, size))["hits"]["hits"]
+        return hits
+
     def _best(self, scored: Mapping[str, Any], asked: _Asked) -> list[Candidate]:
         body = search_body(filtered(scored, asked.filters, asked.today), asked.size)
         return self._hits(self._client.search(index=self._index, **body)["hits"]["hits"])
@@ -182,6 +222,10 @@ class ElasticReader:
     def _check_name(self, name: str) -> None:
         if not name.startswith(self._prefix):
             raise self._tests.unusable(name)
+
+
+def _these(ids: Sequence[str]) -> dict[str, Any]:
+    return {"ids": {"values": list(ids)}}
 
 
 def _empty() -> IndexUnavailable:
