@@ -48,7 +48,7 @@ def confidence(question: str, retrieved: Retrieved) -> Confidence:
     A search service that gives no scores (the tutorial's) can not be judged: 1.
     """
     evidence = retrieved.evidence[:LOOKED_AT]
-    if evidence and not any(one.score for one in evidence):
+    if evidence and not retrieved.scored:
         return Confidence(1.0, {})
     parts = signals(question, evidence, retrieved.idf)
     if not parts:

@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     answer: Literal["auto", "generate", "extract"] = "auto"
     sessions: SecretStr = SecretStr("sqlite")
     trail_days: float | None = Field(None, gt=0)
+    context_tokens: int | None = Field(None, ge=256)
     rewrite_budget_s: float = Field(20.0, gt=0)
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)

@@ -66,7 +66,7 @@ def test_without_a_passage_there_is_no_confidence() -> None:
 
 def test_a_search_service_without_scores_can_not_be_judged() -> None:
     bare = Evidence(1, "办法", "专项债务收入应当用于公益性资本支出。", None, None, None, None, None, 0.0)
-    assert confidence("量子计算", Retrieved((bare,), {"量子": 1.0}, "ES")).value == 1
+    assert confidence("量子计算", Retrieved((bare,), {"量子": 1.0}, "ES", scored=False)).value == 1
 
 
 def test_a_confidence_names_its_parts(reader: PassageReader) -> None:
