@@ -197,6 +197,17 @@ def test_a_row_that_can_not_be_sampled_ends_alone(monkeypatch: pytest.MonkeyPatc
 # Faults of the engine.
 
 
+def test_a_model_whose_loading_breaks_is_not_loaded_for_ever() -> None:
+    def explode(_: Any) -> Any:
+        raise RuntimeError("no such device")
+
+    engine = BatchEngine(load_settings(model="big"), explode)
+    engine._thread.join(30)
+    with pytest.raises(ModelUnavailable, match="no such device"):
+        engine.card()
+    engine.close()
+
+
 def test_an_engine_thread_that_dies_is_restarted_once(caplog: pytest.LogCaptureFixture) -> None:
     loaded = tiny("llama")
     with batch_engine(loaded) as engine:

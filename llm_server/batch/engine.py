@@ -44,7 +44,10 @@ class BatchEngine:
         self._loaded: LoadedModel | None = None
         self._parts: Parts | None = None
         self._fault = ModelUnavailable(
-            f"模型 {settings.model} 正在加载", f"The model {settings.model} is being loaded", retry_after=5
+            f"模型 {settings.model} 正在加载",
+            f"The model {settings.model} is being loaded",
+            retry_after=5,
+            details={"loading": True},
         )
         self._changed = threading.Condition()
         """Guards all of this object, and of the scheduler its waiting line: the rest belongs to the thread, and what
@@ -171,6 +174,10 @@ class BatchEngine:
         except ModelUnavailable as error:
             logger.warning("no model: %s", error)
             self._fault = error
+            return
+        except Exception as error:  # whatever it was: not for ever "being loaded"
+            logger.exception("the model can not be loaded")
+            self._fault = ModelUnavailable(f"模型加载失败：{error!r}", f"The model can not be loaded: {error!r}")
             return
         self._work(loaded)
 

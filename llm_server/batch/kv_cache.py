@@ -2,7 +2,8 @@
 
 Rows are aligned at their newest token: all of them end at the same slot, shorter ones begin later, and the slots before
 a row's first token are padding that the attention mask hides. So each step writes one slot for all rows at once, what
-the model reads is a view, never a copy, and a row that leaves is replaced by the last one. Prompts are read so, too, several at a time: each ends at the same slot.
+the model reads is a view, never a copy, and a row that leaves is replaced by the last one. Several prompts that are
+read in one pass lie in the same way.
 
       slot   0 1 2 3 4 5 6 7 8 | free
       row 0  . . a b c d e f g |        length 7
@@ -32,7 +33,7 @@ class KeysValues(NamedTuple):
 
 
 RowStates = list[KeysValues]
-"""One row's tokens: a (1, heads, tokens, head_dim) pair for each layer that stores any; empty before the first token."""
+"""One row's tokens: a (1, heads, tokens, head_dim) pair for each layer that stores any; `[]` for no tokens."""
 
 
 class LayerPlan(NamedTuple):

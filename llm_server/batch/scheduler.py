@@ -12,7 +12,6 @@ from typing import Any
 
 from llm_server.batch.sequence import Sequence
 
-
 WORTH_PADDING = 32
 """Prompts that differ by no more tokens share a pass: one more pass costs about as much on a CPU, more on a GPU."""
 

@@ -81,7 +81,7 @@ class Stepper:
         # What was foreseen may have been forgotten since, or more may be known.
         for sequence in (first, *others) if others else ():
             sequence.foreseen = self._prefixes.foresee(sequence.prompt_ids)
-        most = max((sequence.prompt_left for sequence in (first, *others)))
+        most = max(sequence.prompt_left for sequence in (first, *others))
         return others if (len(others) + 1) * most <= budget else []
 
     def _read_together(self, pack: list[Sequence]) -> int:
@@ -151,7 +151,7 @@ class Stepper:
         group.block = group.block or self._runner.new_block(0)
         try:
             group.block.join(list(rows.values()), group.final_length)
-        except Exception as error:  # no memory
+        except Exception as error:  # noqa: BLE001  # no memory
             if len(rows) == 1:
                 return self._broke(next(iter(rows)), error)
             for _ in rows:
