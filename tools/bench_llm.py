@@ -69,7 +69,7 @@ def _is_ready(url: str) -> bool:
 
 def run_engine(engine: str, precision: str, *, quick: bool) -> list[Figures]:
     """All workloads. `serial` is not asked by 32: it is a queue, of which ten show all there is to see."""
-    short, rag = ((1, 10), (10,)) if quick else ((1, 3, 5, 10), (1, 3, 5, 10))
+    few = (1, 10) if quick else (1, 3, 5, 10)
     with server(engine, precision) as served:
         url = served.url
         run_together(served, engine, "warm-up", [single(url, SHORT_TOKENS, 4)])
@@ -79,9 +79,9 @@ def run_engine(engine: str, precision: str, *, quick: bool) -> list[Figures]:
 
         found = [
             measure("short", [single(url, SHORT_TOKENS, 64) for _ in range(clients)])
-            for clients in (short if engine == "serial" else (*short, 32))
+            for clients in (few if engine == "serial" else (*few, 32))
         ]
-        found += [measure("rag", [single(url, RAG_TOKENS, 32) for _ in range(clients)]) for clients in rag]
+        found += [measure("rag", [single(url, RAG_TOKENS, 32) for _ in range(clients)]) for clients in few]
         if not quick:
             found.append(measure("turns", [session(url, 300, 3, 32) for _ in range(3)]))
             mixed = [single(url, (SHORT_TOKENS, RAG_TOKENS)[n % 2], 32) for n in range(12)]
