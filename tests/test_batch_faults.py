@@ -40,7 +40,7 @@ torch = pytest.importorskip("torch")
 
 
 def last_token(prompt: str) -> int:
-    return tiny("llama").tokenizer(prompt, add_special_tokens=True, verbose=False)["input_ids"][-1]
+    return int(tiny("llama").tokenizer(prompt, add_special_tokens=True, verbose=False)["input_ids"][-1])
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "seed": 1}])
