@@ -1,6 +1,6 @@
 """Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
-from service_kit.errors import IndexingError, UnreachableFile, UnreadableFile
-from service_kit.passages import Passage, PassageWriter, open_writer
+from service_kit.errors import IndexingError, IndexUnavailable, UnreachableFile, UnreadableFile
+from service_kit.passages import Passage, PassageWriter, open_reader, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
 from service_kit.settings import Settings
@@ -25,30 +25,67 @@ _ALLOW_EN = ", but the index holds passages from it; if they are all to go, add 
 
 
 def index_directory(
-    settings: Settings, directory: str, *, allow_empty: bool = False, progress: Progress = iter
+    settings: Settings,
+    directory: str,
+    *,
+    allow_empty: bool = False,
+    begin_anew: bool = False,
+    untouched: Collection[Path] = (),
+    progress: Progress = iter,
 ) -> Report:
     """Index what is new or changed under `directory` and take out what no file holds any more.
 
     Args:
         allow_empty: take it as meant that the directory holds no text file, or is gone.
+        begin_anew: empty an index whose manifest is lost, instead of refusing.
+        untouched: files that are known to be as the last run read them; they are not read again.
         progress: gets the files before they are read, and passes them on.
 
     Raises:
-        IndexingError: no such directory, no text file in it, another run is going on, or the index can not be written.
+        IndexingError: no such directory, no text file in it, another run is going on, the manifest is not that of the
+            index, or the index can not be written.
     """
     root = Path(directory).resolve()
     with indexing_lock(settings.data), closing(Manifest(settings.data)) as manifest:
         # Listed first: a run that is refused must not touch the index.
-        listing = _list(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
+        listing = list_indexable(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
         with closing(open_writer(settings)) as writer:
+            if not (begin_anew or manifest.describes(writer.index_id)):
+                refuse_to_lose(settings)
             run = _Run(manifest, writer, root)
             run.match_manifest_with_index()
-            run.store(progress(listing.files))
+            run.store(progress(listing.files), untouched)
             run.finish(listing)
             return run.report
 
 
-def _list(root: Path, *, allow_empty: bool, known: bool) -> Listing:
+def refuse_to_lose(settings: Settings) -> None:
+    """An index without its manifest can not be kept in step with any directory, only be emptied.
+
+    Raises:
+        IndexingError: the index, whose manifest is not there, holds passages.
+    """
+    with closing(open_reader(settings)) as reader:
+        try:
+            count = reader.count()
+        except IndexUnavailable:  # nothing that could be lost
+            return
+    if count:
+        raise IndexingError(
+            f"索引中有 {count} 个段落，但记录其来源的清单（manifest.sqlite）已丢失或属于另一索引。请恢复清单；"
+            "或加 --begin-anew 清空索引从头建立，然后重新索引每个目录",
+            f"The index holds {count} passages, but the manifest that says where they come from (manifest.sqlite) is "
+            "lost or another index's. Restore it; or add --begin-anew to empty the index, and index each directory "
+            "again",
+        )
+
+
+def list_indexable(root: Path, *, allow_empty: bool, known: bool) -> Listing:
+    """The files of a directory that may be indexed as it is; `known`: the index holds passages from it.
+
+    Raises:
+        IndexingError: it is gone or empty, and `allow_empty` does not say that this is meant.
+    """
     name = readable_name(root)
     if not root.is_dir():
         if not (known and allow_empty):
@@ -73,7 +110,7 @@ class _Run:
         self.report = Report(readable_name(directory))
 
     def match_manifest_with_index(self) -> None:
-        """When the manifest is another index's (one of them was lost or is of another version), begin anew."""
+        """When the manifest is not the index's (which was lost or is of another version), begin anew."""
         index_id = self._writer.index_id
         if self._manifest.describes(index_id):
             return
@@ -84,11 +121,14 @@ class _Run:
         self._writer.commit()
         self._manifest.reset(index_id)
 
-    def store(self, files: Iterable[Path]) -> None:
-        """Read all files and store what is new or changed, a batch a commit."""
+    def store(self, files: Iterable[Path], untouched: Collection[Path]) -> None:
+        """Read all files but the untouched ones and store what is new or changed, a batch a commit."""
         known = self._manifest.files(self._directory)
+        kept = known.keys() & set(untouched)
         for batch in _batches(files, BATCH):
-            self._store_batch(batch, known)
+            to_read = [file for file in batch if file not in kept]
+            self.report.unchanged += len(batch) - len(to_read)
+            self._store_batch(to_read, known)
 
     def finish(self, listing: Listing) -> None:
         """Take out what no file holds any more, provided that all files were seen.

@@ -1,35 +1,60 @@
 """The search service's routes."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
 from flask import Flask, g
-from pydantic import Field, StringConstraints
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service_kit.passages import Hit, open_reader
+from service_kit.errors import IndexUnavailable
+from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader, open_reader
 from service_kit.settings import Settings
 from service_kit.web import Body, Check, create_base_app, read_body
 
 MAX_TOP_K = 100
 
 
+NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class FilterBody(BaseModel):
+    """`filters` of `POST /`. An unknown key is refused: a misspelt filter that filters nothing would go unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    as_of: date | None = None
+    issuer: NonBlank | None = None
+    status: Literal["in_force", "repealed"] | None = None
+
+    def filters(self) -> Filters:
+        return Filters(self.as_of, self.issuer, self.status)
+
+
 class SearchBody(Body):
     """`POST /`."""
 
-    allowed: ClassVar[Mapping[str, str]] = {"question": "non-empty string", "top_k": f"integer 1..{MAX_TOP_K}"}
-    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    allowed: ClassVar[Mapping[str, str]] = {
+        "question": "non-empty string",
+        "top_k": f"integer 1..{MAX_TOP_K}",
+        "filters": '{"as_of": "YYYY-MM-DD", "issuer": non-empty string, "status": "in_force" or "repealed"}',
+    }
+    question: NonBlank
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
+    filters: FilterBody | None = None
 
 
 def create_app(settings: Settings) -> Flask:
     """The app. Starts without an index; searches answer 503 until there is one."""
     reader = open_reader(settings)
-    app = create_base_app("search", settings, checks=(Check("index", reader.check),))
+    checks = (Check("index", reader.check), Check("selftest", lambda: _passed(reader)))
+    app = create_base_app("search", settings, checks=checks)
 
     @app.post("/")
     def search() -> dict[str, Any]:
         body = read_body(SearchBody)
-        result = reader.search(body.question, body.top_k or settings.top_k)
+        filters = body.filters.filters() if body.filters else NO_FILTERS
+        result = reader.search(body.question, body.top_k or settings.top_k, filters)
         return {
             "docs": [hit.passage.content for hit in result.hits],
             "hits": [_show(hit) for hit in result.hits],
@@ -38,7 +63,22 @@ def create_app(settings: Settings) -> Flask:
             "trace_id": g.request_id,
         }
 
+    @app.get("/selftest")
+    def selftest() -> ResponseReturnValue:
+        probes = reader.selftest()
+        ok = all(one["ok"] for one in probes)
+        body = {"ok": ok, "engine": settings.search, "probes": probes}
+        return (body, 200) if ok else (body, 503, {"Retry-After": "5"})
+
     return app
+
+
+def _passed(reader: PassageReader) -> dict[str, Any]:
+    """Raises IndexUnavailable with the message of the probe that failed."""
+    probes = reader.selftest()
+    if failed := next((one for one in probes if not one["ok"]), None):
+        raise IndexUnavailable(failed["message"], failed["message"])
+    return {"probes": [one["name"] for one in probes]}
 
 
 def _show(hit: Hit) -> dict[str, Any]:
@@ -49,4 +89,8 @@ def _show(hit: Hit) -> dict[str, Any]:
         "fields": hit.passage.fields,
         "score": hit.score,
         "normalised_score": hit.normalised_score,
+        "highlights": hit.highlights,
+        "status": hit.status,
+        "repealed": hit.status == "repealed",
+        "exact": hit.exact,
     }

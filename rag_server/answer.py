@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from rag_server.assemble import assemble
+from rag_server.confidence import lacks_basis
 from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
 from rag_server.turn import Answer, Message, Retrieved, Understood
@@ -29,9 +30,11 @@ def answer(
     languages: Sequence[str],
     deadline: Deadline,
     must_generate: bool,
+    refuse_below: float,
 ) -> Answer:
     """The answer to one question.
 
+    When the evidence gives less confidence than `refuse_below` it is a refusal, before any model is asked.
     Without an `llm` the evidence is quoted. With one it generates, unless it does not speak the question's language, is
     down, breaks or can not take so much: then the evidence is quoted as well and `notices` says why; with
     `must_generate` that is an error instead.
@@ -40,7 +43,7 @@ def answer(
         Overloaded, DeadlineExceeded, InvalidRequest: from the model service.
         DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge: with `must_generate` only.
     """
-    if not retrieved.evidence:
+    if lacks_basis(understood.new_query, retrieved, refuse_below):
         return refuse(understood)
     if llm is None:
         return extract(understood, retrieved)

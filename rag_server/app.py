@@ -6,15 +6,14 @@ from flask import Flask, Response, g
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field, field_validator
 
-from rag_server.database import Database
 from rag_server.llm import LLMService
 from rag_server.pipeline import Pipeline
-from rag_server.trail import as_json_array
+from rag_server.session_routes import add_session_routes, caller_session
+from rag_server.store import open_store
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.settings import Settings
 from service_kit.web import Body, Check, create_base_app, current_deadline, read_body
-from service_kit.web.keys import key_tag, require_admin
 
 CLEAR = "清空对话历史"
 CLEARED = "已清空"
@@ -54,13 +53,14 @@ def create_app(settings: Settings) -> Flask:
     )
     llm = ServiceClient("llm_server", settings.address("llm").url, timeout_s=settings.generate_timeout_s, api_key=key)
     generates = settings.answer != "extract"
-    pipeline = Pipeline(settings, search, LLMService(llm) if generates else None, Database(settings.data))
+    store = open_store(settings)
+    pipeline = Pipeline(settings, search, LLMService(llm) if generates else None, store)
 
     def ready(client: ServiceClient) -> dict[str, Any]:
         client.get("/readyz", Deadline.after(READY_TIMEOUT_S))
         return {"url": client.url}
 
-    checks = [Check("es_search", lambda: ready(search))]
+    checks = [Check("es_search", lambda: ready(search)), Check("sessions", store.check)]
     if generates:
         checks.append(Check("llm_server", lambda: ready(llm), required=settings.answer == "generate"))
     app = create_base_app("rag", settings, tuple(checks))
@@ -68,15 +68,11 @@ def create_app(settings: Settings) -> Flask:
     @app.post("/get_bot_response")
     def get_bot_response() -> ResponseReturnValue:
         question = read_body(Question)
-        session, deadline = key_tag(settings) + question.id, current_deadline()
+        session, deadline = caller_session(settings, question.id), current_deadline()
         if question.content == CLEAR:
             pipeline.clear(session, deadline)
             return Response(CLEARED, content_type="text/plain; charset=utf-8")
         return pipeline.ask(session, question.content, g.request_id, deadline).as_json()
 
-    @app.get("/history.json")
-    def history_json() -> ResponseReturnValue:
-        require_admin(settings)
-        return Response(as_json_array(pipeline.trail.entries()), content_type="application/json; charset=utf-8")
-
+    add_session_routes(app, settings, store)
     return app

@@ -4,12 +4,6 @@ from rag_server.quote import find_quotes
 from rag_server.turn import Answer, Evidence, Retrieved, Understood
 from service_kit.words import Lang
 
-LEAST_COVERAGE = 0.08
-"""Below this share of the question's words (weighted by idf) the best sentence is no evidence for anything.
-
-Set low on purpose: of the 93 sample questions, freely worded, 2 fall below it; most questions about something else find
-no passage at all or less than this."""
-
 _NOTICE: dict[Lang, str] = {
     "zh": "以下为材料原文摘录，未经模型生成。",
     "en": "These are quotations from the documents; no model wrote them.",
@@ -25,7 +19,7 @@ _NOTHING: dict[Lang, str] = {
 def extract(understood: Understood, retrieved: Retrieved) -> Answer:
     """The answering sentences, quoted exactly, each with the number of its passage; a refusal when there are none."""
     quotes = find_quotes(understood.new_query, retrieved.evidence, retrieved.idf)
-    if not quotes or max(quote.coverage for quote in quotes) < LEAST_COVERAGE:
+    if not quotes:
         return refuse(understood)
     lang = understood.lang
     marks = "“”" if lang == "zh" else '""'
@@ -36,7 +30,7 @@ def extract(understood: Understood, retrieved: Retrieved) -> Answer:
 
 
 def refuse(understood: Understood) -> Answer:
-    """The answer when nothing was found: no passage is shown as a source for it."""
+    """The answer when the material holds no basis for one: no passage is shown as a source for it."""
     return Answer(_NOTHING[understood.lang], "refuse")
 
 

@@ -7,12 +7,11 @@ from time import perf_counter
 from typing import Any
 
 from rag_server.answer import answer
-from rag_server.database import Database
+from rag_server.calibration import refuse_below
 from rag_server.llm import LLM
 from rag_server.quote import nearest_sentence
 from rag_server.retrieve import retrieve
-from rag_server.sessions import Sessions, Turns
-from rag_server.trail import Entry, Trail
+from rag_server.store import Entry, SessionKey, Store
 from rag_server.turn import Answer, Evidence, Quote, Retrieved, Understood
 from rag_server.understand import language_of, understand
 from service_kit.clients import ServiceClient
@@ -75,35 +74,33 @@ class Turn:
 class Pipeline:
     """All stages with what they work on: the search service, the model service, sessions and trail."""
 
-    def __init__(self, settings: Settings, search: ServiceClient, llm: LLM | None, database: Database) -> None:
+    def __init__(self, settings: Settings, search: ServiceClient, llm: LLM | None, store: Store) -> None:
         self._settings = settings
         self._search = search
         self._llm = llm
-        self._database = database
-        self._turns = Turns()
-        self.sessions = Sessions(database, settings.session_idle_s)
-        self.trail = Trail(database)
+        self._store = store
+        self._refuse_below = refuse_below(settings)
 
-    def ask(self, session_id: str, query: str, trace_id: str, deadline: Deadline) -> Turn:
+    def ask(self, session: SessionKey, query: str, trace_id: str, deadline: Deadline) -> Turn:
         """Answer one question of a session and record the turn. A turn that fails leaves no trace in the history.
 
         Raises:
             DependencyDown: es_search is down (or llm_server, when `YIJU_ANSWER=generate`).
             Overloaded, DeadlineExceeded, Conflict, InvalidRequest: see the stages.
         """
-        with self._turns.one(session_id, deadline):
-            turn = self._answered(session_id, query, trace_id, deadline)
-            self._record(session_id, turn)
+        with self._store.one_turn(session.id, deadline):
+            turn = self._answered(session, query, trace_id, deadline)
+            self._record(session, turn)
         return turn
 
-    def clear(self, session_id: str, deadline: Deadline) -> None:
+    def clear(self, session: SessionKey, deadline: Deadline) -> None:
         """Forget the session's history."""
-        with self._turns.one(session_id, deadline):
-            self.sessions.clear(session_id)
+        with self._store.one_turn(session.id, deadline):
+            self._store.clear(session)
 
-    def _answered(self, session_id: str, query: str, trace_id: str, deadline: Deadline) -> Turn:
+    def _answered(self, session: SessionKey, query: str, trace_id: str, deadline: Deadline) -> Turn:
         settings, timings = self._settings, dict[str, float]()
-        history = self.sessions.begin_turn(session_id)
+        history = self._store.begin_turn(session)
         speaks = language_of(query) in settings.languages
         with _timed(timings, "understand"):
             rewriter = self._llm if speaks else None
@@ -119,24 +116,24 @@ class Pipeline:
                 languages=settings.languages,
                 deadline=deadline,
                 must_generate=settings.answer == "generate",
+                refuse_below=self._refuse_below,
             )
         return Turn(trace_id, understood, retrieved, answered, timings)
 
-    def _record(self, session_id: str, turn: Turn) -> None:
+    def _record(self, session: SessionKey, turn: Turn) -> None:
         understood, text = turn.understood, turn.answer.text
         entry = Entry(
             turn.trace_id,
-            session_id,
+            session,
             understood.query,
             understood.new_query,
             turn.found,
             text,
             turn.retrieved.engine,
             turn.answer_mode,
+            refused=turn.answer.mode == "refuse",
         )
-        with self._database.transaction():  # both or neither
-            self.sessions.append(session_id, understood.query, understood.new_query, text)
-            self.trail.append(entry)
+        self._store.record(entry, understood.new_query)
 
 
 @contextmanager

@@ -77,3 +77,16 @@ class Answer:
     mode: AnswerMode
     quotes: tuple[Quote, ...] = ()
     notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckedSentence:
+    """A sentence of the answer, as it was written, and whether the passages that it cites support it."""
+
+    text: str
+    cites: tuple[int, ...]
+    """Numbers of its passages. With `added`, the mark that it lacked: the one passage that clearly supports it."""
+    verified: bool
+    added: bool
+    reason: str | None
+    """Why it is not verified."""

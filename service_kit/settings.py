@@ -4,6 +4,7 @@ Any secret may also be given as the path of a file that holds it: `YIJU_API_KEYS
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
     search_host: str = "127.0.0.1"
     search_port: int = Field(1709, ge=1, le=65535)
     search_url: str | None = None
-    search_threads: int = Field(16, ge=1, le=1024)
+    search_threads: int = Field(64, ge=1, le=1024)  # as many as rag_server's, which all may search at once
     rag_host: str = "127.0.0.1"
     rag_port: int = Field(1710, ge=1, le=65535)
     rag_url: str | None = None
@@ -87,10 +88,15 @@ class Settings(BaseSettings):
 
     # rag_server
     answer: Literal["auto", "generate", "extract"] = "auto"
-    sessions: str = Field("sqlite", pattern=r"^sqlite$")
+    sessions: SecretStr = SecretStr("sqlite")
+    trail_days: float | None = Field(None, gt=0)
     rewrite_budget_s: float = Field(20.0, gt=0)
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
+
+    # refusal before generation
+    refuse_below: float | None = Field(None, ge=0, le=1)
+    calibration: Path | None = None
 
     # the rest
     data: Path = Path("data")
@@ -118,6 +124,14 @@ class Settings(BaseSettings):
             raise ValueError("given, but it holds no key")
         if value is not None and not value.get_secret_value().isascii():
             raise ValueError("only ASCII characters go into an HTTP header")
+        return value
+
+    @field_validator("sessions")
+    @classmethod
+    def _is_a_store(cls, value: SecretStr) -> SecretStr:
+        # Secret because a Redis URL may hold a password.
+        if not re.fullmatch(r"sqlite|(?:rediss?|unix)://\S+", value.get_secret_value()):
+            raise ValueError("sqlite, or a URL such as redis://127.0.0.1:6379/0")
         return value
 
     @field_validator("model_langs")
@@ -224,7 +238,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
 
 
 def _secret_fields(settings_cls: type[BaseSettings]) -> list[str]:
-    return [name for name, field in settings_cls.model_fields.items() if SecretStr in get_args(field.annotation)]
+    fields = settings_cls.model_fields.items()
+    return [name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation))]
 
 
 def _describe(fault: Any) -> str:

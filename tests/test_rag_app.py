@@ -188,18 +188,6 @@ def test_one_session_is_answered_one_question_at_a_time(settings: Settings) -> N
             assert [future.result(10) for future in (first, waiting, other)] == [200, 200, 200]
 
 
-def test_a_session_belongs_to_its_key(wired: Settings) -> None:
-    client = create_app(with_changes(wired, api_keys="k1,k2", answer="extract")).test_client()
-
-    def new_query(key: str, content: str) -> str:
-        headers = {"Authorization": f"Bearer {key}"}
-        return str(client.post(PATH, json={"id": 7, "content": content}, headers=headers).get_json()["new_query"])
-
-    new_query("k1", "什么是一般债务？")
-    assert new_query("k2", "它应当通过什么偿还？") == "它应当通过什么偿还？"
-    assert new_query("k1", "它应当通过什么偿还？") == "一般债务应当通过什么偿还？"
-
-
 def test_the_tutorials_own_search_service_will_do(settings: Settings) -> None:
     app = Flask("tutorial_search")
 
@@ -227,31 +215,6 @@ class TestTrail:
             "response": answered["response"],
             "retrieval": "embedded",
         }
-
-    @pytest.mark.parametrize(
-        "caller",
-        [
-            {"environ_base": {"REMOTE_ADDR": "10.0.0.8"}},
-            {"headers": {"X-Forwarded-For": "10.0.0.8"}},
-            {"headers": {"Host": "evil.example"}},
-        ],
-    )
-    def test_it_is_for_this_machine_only(self, client: FlaskClient, caller: dict[str, Any]) -> None:
-        response = client.get("/history.json", **caller)
-        assert response.status_code == 403
-
-    def test_no_page_from_elsewhere_may_read_it(self, client: FlaskClient) -> None:
-        response = client.get("/history.json", headers={"Origin": "http://page"})
-        assert "Access-Control-Allow-Origin" not in response.headers
-
-    def test_an_admin_key_opens_it_from_anywhere(self, wired: Settings) -> None:
-        client = create_app(with_changes(wired, api_keys="user", admin_keys="chief")).test_client()
-        elsewhere = {"environ_base": {"REMOTE_ADDR": "10.0.0.8"}}
-        status = {
-            key: client.get("/history.json", headers={"Authorization": f"Bearer {key}"}, **elsewhere).status_code
-            for key in ("chief", "user")
-        }
-        assert status == {"chief": 200, "user": 403}
 
 
 @dataclass

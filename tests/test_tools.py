@@ -7,14 +7,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
-from rag_server.database import Database
-from rag_server.trail import Entry, Trail
+from rag_server.store import Entry, SessionKey
+from rag_server.store.sqlite_store import SqliteStore
 from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,8 +39,8 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def test_export_writes_the_trail(tmp_path: Path, env: dict[str, str]) -> None:
-    trail = Trail(Database(tmp_path / "data"))
-    trail.append(Entry("t", "s", "问", "全", ("段",), "答", "embedded", "extract"))
+    with closing(SqliteStore(tmp_path / "data", idle_s=3600)) as store:
+        store.record(Entry("t", SessionKey("s"), "问", "全", ("段",), "答", "embedded", "extract"), None)
     done = tool("export_history", str(tmp_path / "history.json"), env=env)
     assert done.returncode == 0, done.stderr
     exported = json.loads((tmp_path / "history.json").read_text("utf-8"))

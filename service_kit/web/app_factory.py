@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
-_NO_CORS = r"/(?!history\.json).*"
+_NO_CORS = r"/(?!history\.json|trail).*"
 """All paths but the trail, which a page from elsewhere must never read through the administrator's browser."""
 
 

@@ -29,7 +29,35 @@ def _m001_sessions_and_trail(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_m001_sessions_and_trail,)
+def _m002_owners_titles_feedback(db: sqlite3.Connection) -> None:
+    # Until now a key's sessions had its tag before their ids. They end with the update, as they do after an idle hour.
+    tagged = "[0-9a-f]" * 16 + "/*"
+    db.execute("DELETE FROM messages WHERE session_id GLOB ?", (tagged,))
+    db.execute("DELETE FROM sessions WHERE id GLOB ?", (tagged,))
+    for column in ("owner TEXT NOT NULL DEFAULT ''", "title TEXT", "created REAL NOT NULL DEFAULT 0"):
+        db.execute(f"ALTER TABLE sessions ADD COLUMN {column}")
+    db.execute("UPDATE sessions SET created = last_access")
+    db.execute("CREATE INDEX sessions_of_owner ON sessions (owner, last_access)")
+    for column in (
+        "owner TEXT NOT NULL DEFAULT ''",
+        "refused INTEGER NOT NULL DEFAULT 0",
+        "stopped INTEGER NOT NULL DEFAULT 0",
+    ):
+        db.execute(f"ALTER TABLE trail ADD COLUMN {column}")
+    db.execute("CREATE INDEX trail_by_time ON trail (time)")
+    db.execute("CREATE INDEX trail_by_trace ON trail (trace_id)")
+    db.execute("CREATE INDEX trail_of_session ON trail (session_id)")
+    db.execute(
+        """CREATE TABLE feedback (
+            n INTEGER PRIMARY KEY REFERENCES trail (n) ON DELETE CASCADE,
+            score REAL NOT NULL, comment TEXT, time REAL NOT NULL)"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _m001_sessions_and_trail,
+    _m002_owners_titles_feedback,
+)
 """In order; the file's `user_version` counts those applied. Never changed once released, only added to."""
 
 
@@ -61,7 +89,7 @@ class Database:
         Raises:
             DependencyDown: the file can not be written or read; nothing of the transaction is kept.
         """
-        try:
+        with self._failing_as_dependency():
             db = self.connection()
             if db.in_transaction:
                 yield db
@@ -69,6 +97,17 @@ class Database:
             with db:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection for reads only: waits for no writer. Raises DependencyDown as `transaction`."""
+        with self._failing_as_dependency():
+            yield self.connection()
+
+    @contextmanager
+    def _failing_as_dependency(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise DependencyDown(
                 f"会话数据库 {self.path} 不可用：{error}",

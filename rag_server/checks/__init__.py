@@ -1,0 +1,1 @@
+"""How a sentence is compared with a passage: pure functions, one idea a file; `rag_server.verify` joins them."""

@@ -1,0 +1,27 @@
+"""What outlives a turn: sessions and the trail. In SQLite, or in Redis for several rag_servers."""
+
+from rag_server.store.opening import open_store
+from rag_server.store.store import (
+    HISTORY_LIMIT,
+    Entry,
+    Feedback,
+    Period,
+    Session,
+    SessionKey,
+    Store,
+    as_json_array,
+    as_tutorial,
+)
+
+__all__ = [
+    "HISTORY_LIMIT",
+    "Entry",
+    "Feedback",
+    "Period",
+    "Session",
+    "SessionKey",
+    "Store",
+    "as_json_array",
+    "as_tutorial",
+    "open_store",
+]
