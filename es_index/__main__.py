@@ -20,6 +20,7 @@ from tqdm import tqdm
 from es_index.plan import plan, status
 from es_index.report import Report
 from es_index.run import index_directory
+from es_index.vectors import drop_vectors, make_vectors
 from es_index.watch import watch
 from service_kit.errors import IndexingError, YijuError
 from service_kit.settings import Settings, load_settings
@@ -48,11 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     mode.add_argument("--status", action="store_true", help="显示索引现状 / show what the index holds")
     mode.add_argument("--watch", action="store_true", help="持续索引每次变化 / go on with every change")
     parser.add_argument("--json", type=Path, metavar="FILE", help="把报告写入文件 / write the report to this file")
+    parser.add_argument(
+        "--vectors",
+        action="store_true",
+        help="随后在前台生成向量（否则由 es_search 在后台生成） / then make the vectors, too (else es_search does)",
+    )
+    mode.add_argument(
+        "--drop-vectors",
+        action="store_true",
+        help="只删除全部向量（更换向量模型前用） / only forget all vectors, before another model makes them",
+    )
     args = parser.parse_args(argv)
     try:
         if not args.directory.strip():  # an unset variable of a script, most likely
             raise IndexingError("没有给出目录", "No directory is given")
         settings = load_settings()
+        if args.drop_vectors:
+            print(drop_vectors(settings).to(settings.lang))
+            return 0
         if args.status:
             return _show_status(settings, args.json)
         if args.watch:
@@ -77,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         report.seconds = round(time.monotonic() - began, 3)
         _show(report, settings, args.json)
+        if args.vectors and not args.dry_run:
+            print(make_vectors(settings).to(settings.lang), flush=True)
     except YijuError as error:
         return _stop(error.words)
     except (OSError, sqlite3.Error) as error:

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
-from service_kit.errors import IndexingError, IndexUnavailable, UnreachableFile, UnreadableFile
+from service_kit.errors import IndexingError, IndexUnavailable, PassagesRejected, UnreachableFile, UnreadableFile
 from service_kit.passages import Passage, PassageWriter, open_reader, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
 from service_kit.settings import Settings
+from service_kit.words import Words
 
 BATCH = 2000
 """Files between two commits."""
@@ -166,8 +167,21 @@ class _Run:
                 self._writer.upsert([passage])
         if holds:
             self._manifest.mark_pending(self._directory, stored)
-            self._writer.commit()
+            try:
+                self._writer.commit()
+            except PassagesRejected as error:
+                self._refuse(error.reasons, holds, stored)
             self._manifest.record(self._directory, holds, stored)
+
+    def _refuse(self, reasons: Mapping[str, str], holds: dict[Path, str], stored: set[str]) -> None:
+        """The engine does not take these ids: the files that hold them keep what was indexed from them before."""
+        for file in [file for file, passage_id in holds.items() if passage_id in reasons]:
+            why = reasons[holds.pop(file)]
+            for kept in (self.report.new, self.report.changed):
+                if readable_name(file) in kept:
+                    kept.remove(readable_name(file))
+            self._fail(file, UnreadableFile(f"索引拒绝了这一段落：{why}", f"The index refuses this passage: {why}"))
+        stored.difference_update(reasons)
 
     def _settle(self) -> None:
         pending = self._manifest.pending(self._directory)
@@ -177,7 +191,13 @@ class _Run:
         self._writer.delete(one for one, holder in holders.items() if holder is None)
         # The file that it was stored under may be the one that is gone: another one has to give its name.
         self._writer.upsert(_read_again(holders))
-        self._writer.commit()
+        try:
+            self._writer.commit()
+        except PassagesRejected as error:  # they stay pending: the next run tries again
+            pending = [one for one in pending if one not in error.reasons]
+            for passage_id, why in error.reasons.items():
+                words = Words(f"索引拒绝了对此段落的改动：{why}", f"The index refuses to change this passage: {why}")
+                self.report.failed.append(Failure(passage_id, words))
         self._manifest.settle(self._directory, pending)
 
     def _fail(self, file: Path, fault: UnreadableFile) -> None:

@@ -1,5 +1,6 @@
 """The search service's routes."""
 
+import atexit
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
@@ -8,10 +9,13 @@ from flask import Flask, g
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from es_search.dense_search import Meaning, make_searcher
+from es_search.explain import explain
+from es_search.metrics import SearchMetrics
 from service_kit.errors import IndexUnavailable
 from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader, open_reader
 from service_kit.settings import Settings
-from service_kit.web import Body, Check, create_base_app, read_body
+from service_kit.web import Body, Check, create_base_app, current_deadline, read_body, registry_of
 
 MAX_TOP_K = 100
 
@@ -38,30 +42,47 @@ class SearchBody(Body):
         "question": "non-empty string",
         "top_k": f"integer 1..{MAX_TOP_K}",
         "filters": '{"as_of": "YYYY-MM-DD", "issuer": non-empty string, "status": "in_force" or "repealed"}',
+        "explain": "true or false",
     }
     question: NonBlank
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
     filters: FilterBody | None = None
+    explain: bool | None = None
 
 
 def create_app(settings: Settings) -> Flask:
     """The app. Starts without an index; searches answer 503 until there is one."""
     reader = open_reader(settings)
-    checks = (Check("index", reader.check), Check("selftest", lambda: _passed(reader)))
+    meaning = Meaning(settings, reader)
+    atexit.register(meaning.close)
+    searcher = make_searcher(settings, reader, meaning)
+    checks = (
+        Check("index", reader.check),
+        Check("selftest", lambda: _passed(reader)),
+        *([Check("vectors", meaning.check, required=False)] if meaning.wanted else []),
+    )
     app = create_base_app("search", settings, checks=checks)
+    metrics = SearchMetrics(registry_of(app), meaning.progress)
 
     @app.post("/")
     def search() -> dict[str, Any]:
         body = read_body(SearchBody)
         filters = body.filters.filters() if body.filters else NO_FILTERS
-        result = reader.search(body.question, body.top_k or settings.top_k, filters)
-        return {
-            "docs": [hit.passage.content for hit in result.hits],
-            "hits": [_show(hit) for hit in result.hits],
-            "idf": dict(result.idf),
+        found = searcher.search(body.question, body.top_k or settings.top_k, current_deadline(), filters)
+        metrics.count(found)
+        answer = {
+            "docs": [one.hit.passage.content for one in found.hits],
+            "hits": [_show(one.hit) for one in found.hits],
+            "idf": dict(found.idf),
             "engine": settings.search,
+            "retrieval_mode": found.mode,
             "trace_id": g.request_id,
         }
+        if found.skipped:
+            answer["skipped"] = {stage: words.to(settings.lang) for stage, words in found.skipped.items()}
+        if body.explain:
+            answer["explain"] = [explain(one, found.idf) for one in found.hits]
+        return answer
 
     @app.get("/selftest")
     def selftest() -> ResponseReturnValue:

@@ -152,7 +152,7 @@ def test_bad_bodies(client: FlaskClient, data: bytes) -> None:
     error = answer.get_json()["error"]
     assert error["code"] == "invalid_request"
     assert error["message"]
-    assert set(error["allowed"]) == {"question", "top_k", "filters"}
+    assert set(error["allowed"]) == {"question", "top_k", "filters", "explain"}
 
 
 def test_too_large_a_body(client: FlaskClient) -> None:

@@ -1,14 +1,13 @@
 """What every engine does with references, filters and repeals: one suite, whichever engine stands behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
-from pathlib import Path
 
 import pytest
 
 from service_kit.passages import Filters, Passage, PassageReader, open_reader, open_writer
-from service_kit.settings import Settings, load_settings
+from service_kit.settings import Settings
 
 SPECIAL = [
     Passage(
@@ -49,9 +48,9 @@ TODAY = date(2026, 1, 1)
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(make_settings: Callable[[], Settings]) -> Settings:
     """Of an index that holds all passages above."""
-    settings = load_settings(data=tmp_path_factory.mktemp("data"))
+    settings = make_settings()
     with closing(open_writer(settings)) as writer:
         writer.upsert([*SPECIAL, *BUDGET, OLD, NEW, *FILLER])
         writer.commit()
@@ -136,10 +135,43 @@ def test_highlights_are_in_the_text(reader: PassageReader) -> None:
     assert "应当" not in shown
 
 
-def test_selftest(reader: PassageReader, tmp_path: Path) -> None:
-    assert [one["ok"] for one in reader.selftest()] == [True] * len(reader.selftest())
-    assert "47" in reader.selftest()[1]["message"]
-    with closing(open_reader(load_settings(data=tmp_path))) as empty:
+def test_selftest(reader: PassageReader, make_settings: Callable[[], Settings]) -> None:
+    probes = reader.selftest()
+    assert [one["name"] for one in probes if not one["ok"]] == []
+    assert "47" in next(one["message"] for one in probes if one["name"] == "index")
+    with closing(open_reader(make_settings())) as empty:
         last = empty.selftest()[-1]
         assert not last["ok"]
         assert "python -m es_index" in last["message"]
+
+
+def test_scores_of_given_passages_are_those_of_a_search(reader: PassageReader) -> None:
+    question = "专项债务收入应当用于什么支出"
+    found = {hit.id: hit for hit in reader.search(question, 60).hits}
+    assert len(found) > 5
+    unlike = BUDGET[2].id
+    scored = {hit.id: hit for hit in reader.score(question, [*found, unlike, "unknown"])}
+    assert scored.keys() - {unlike} == found.keys()
+    for one, hit in found.items():
+        assert scored[one].score == pytest.approx(hit.score, abs=1e-3)
+        assert scored[one].normalised_score == pytest.approx(hit.normalised_score, abs=1e-3)
+        assert scored[one].passage == hit.passage
+    assert reader.score(question, []) == ()
+    in_force = reader.score("债券发行", [OLD.id, NEW.id], Filters(status="in_force"))
+    assert [hit.id for hit in in_force] == [NEW.id]
+
+
+def test_passages_by_id(reader: PassageReader) -> None:
+    every = {one.id for one in (*SPECIAL, *BUDGET, OLD, NEW, *FILLER)}
+    assert reader.ids() == every
+    assert {one.id for one in reader.fetch([OLD.id, "unknown"])} == {OLD.id}
+    assert reader.fetch([]) == []
+
+
+def test_version_changes_with_each_commit(reader: PassageReader, settings: Settings) -> None:
+    before = reader.version()
+    assert reader.version() == before
+    with closing(open_writer(settings)) as writer:
+        writer.upsert([OLD])
+        writer.commit()
+    assert reader.version() != before

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -24,18 +24,15 @@ from service_kit.passages.embedded_files import (
 )
 from service_kit.passages.embedded_search import CandidateSearch
 from service_kit.passages.filters import NO_FILTERS, Filters
-from service_kit.passages.index import Probe, SearchResult
-from service_kit.passages.ordering import as_hits, ordered
+from service_kit.passages.index import Hit, Probe, SearchResult
+from service_kit.passages.ordering import Candidate, as_hits, ordered
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import named_in
 from service_kit.passages.selftest import DEPTH, own_question, probe, probe_analysis, probe_found
-from service_kit.passages.weights import weigh
+from service_kit.passages.weights import MAX_QUESTION_LENGTH, weigh
 from service_kit.words import Words
 
 logger = logging.getLogger(__name__)
-
-MAX_QUESTION_LENGTH = 50_000
-"""Characters of a question that are looked at; with them a search stays well under a second."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +54,26 @@ class EmbeddedReader:
         self._current: _Snapshot | None = None
 
     def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
-        question = question[:MAX_QUESTION_LENGTH]
-        today = date.today()
-        references = named_in(question)
+        return self._answer(question, filters, top_k, lambda search: search.candidates(top_k))
+
+    def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
+        return self._answer(question, filters, len(ids), lambda search: search.these(ids)).hits
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
         with self._unusable_when_broken():
-            snapshot = self._filled_snapshot()
-            searcher = snapshot.searcher
-            terms = weigh(
-                question_terms(question),
-                snapshot.documents,
-                lambda term: int(searcher.doc_freq("terms", term)),
-            )
-            candidates = CandidateSearch(self._schema, searcher, terms, references, filters, today).candidates(top_k)
-        idf = {term.term: term.idf for term in terms}
-        best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in terms)
-        ranked = ordered(candidates, references, filters.day(today), top_k)
-        return SearchResult(as_hits(ranked, question, idf, best_possible), idf)
+            searcher = self._filled_snapshot().searcher
+            search = CandidateSearch(self._schema, searcher, (), named_in(""), NO_FILTERS, date.today())
+            return [candidate.passage for candidate in search.these(ids)]
+
+    def ids(self) -> set[str]:
+        with self._unusable_when_broken():
+            searcher = self._snapshot().searcher
+            found = searcher.search(tantivy.Query.all_query(), max(1, int(searcher.num_docs)), count=False).hits
+            return {searcher.doc(at)["id"][0] for _, at in found}
+
+    def version(self) -> object:
+        with self._unusable_when_broken():
+            return self._snapshot().stamp
 
     def count(self) -> int:
         with self._unusable_when_broken():
@@ -97,6 +98,27 @@ class EmbeddedReader:
 
     def close(self) -> None:
         self._current = None
+
+    def _answer(
+        self, question: str, filters: Filters, top_k: int, find: Callable[[CandidateSearch], list[Candidate]]
+    ) -> SearchResult:
+        """Hits and idf of what `find` finds in the newest commit."""
+        question = question[:MAX_QUESTION_LENGTH]
+        today = date.today()
+        references = named_in(question)
+        with self._unusable_when_broken():
+            snapshot = self._filled_snapshot()
+            searcher = snapshot.searcher
+            terms = weigh(
+                question_terms(question),
+                snapshot.documents,
+                lambda term: int(searcher.doc_freq("terms", term)),
+            )
+            candidates = find(CandidateSearch(self._schema, searcher, terms, references, filters, today))
+        idf = {term.term: term.idf for term in terms}
+        best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in terms)
+        ranked = ordered(candidates, references, filters.day(today), top_k)
+        return SearchResult(as_hits(ranked, question, idf, best_possible), idf)
 
     def _filled_snapshot(self) -> _Snapshot:
         snapshot = self._snapshot()

@@ -39,6 +39,17 @@ class CandidateSearch:
         documents = {(at.segment_ord, at.doc): (score, at) for score, at in every}
         return [self._read(score, at) for score, at in documents.values()]
 
+    def these(self, ids: Sequence[str]) -> list[Candidate]:
+        """Of these passages those that there are and that the filters allow; score 0 without any term."""
+        if not ids:
+            return []
+        should = tantivy.Occur.Should
+        named = [(should, tantivy.Query.term_query(self.schema, "id", one, "basic")) for one in dict.fromkeys(ids)]
+        clauses = [(tantivy.Occur.Must, _free(tantivy.Query.boolean_query(named)))]
+        if (scored := self._scored_query()) is not None:
+            clauses.append((should, scored))
+        return [self._read(score, at) for score, at in self._search(self._filtered(clauses), len(named))]
+
     def _best(self, query: tantivy.Query, top_k: int) -> list[tuple[float, tantivy.DocAddress]]:
         any_repealed = self.searcher.doc_freq("keys", REPEALED) > 0
         share = lowest_share(self.references, any_repealed=any_repealed)

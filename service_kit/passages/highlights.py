@@ -17,7 +17,7 @@ def highlights(text: str, idf: Mapping[str, float]) -> tuple[Span, ...]:
     Single Chinese characters show only when nothing longer does; at most MOST spans, the first ones.
     """
     folded, offsets = _fold_with_offsets(text)
-    places = {term: found for term in idf if (found := list(_occurrences(folded, term)))}
+    places = {term: list(_occurrences(folded, term)) for term in idf if term in folded}
     words = [term for term in places if len(term) > 1] or list(places)
     least = LEAST_OF_RAREST * max((idf[term] for term in words), default=0.0)
     spans: list[Span] = []

@@ -1,11 +1,11 @@
 """The passage index as its users see it, whatever engine stands behind."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
 from service_kit.passages.filters import NO_FILTERS, Filters
-from service_kit.passages.highlights import Span
+from service_kit.passages.highlights import Span, highlights
 from service_kit.passages.passage import Passage
 from service_kit.passages.validity import Status
 
@@ -20,12 +20,20 @@ class Hit:
     id: str
     score: float
     normalised_score: float
-    highlights: tuple[Span, ...] = ()
-    """`[start, end)` in code points of the passage's text: the question's words."""
     status: Status = "unknown"
     """As of the day that the filters name, or today."""
     exact: bool = False
     """Whether the question names this very document by its 文号, or this article of its law."""
+    factor: float = 1.0
+    """What its score is worth beside others' (see `ordering`)."""
+    idf: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Of the question's terms."""
+
+    @property
+    def highlights(self) -> tuple[Span, ...]:
+        """`[start, end)` in code points of the passage's text: the question's words. Found when asked for: a hundred
+        candidates are weighed for each one that is shown."""
+        return highlights(self.passage.text, self.idf)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,19 @@ class PassageReader(Protocol):
     def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
         """The `top_k` best passages that `filters` allow, equal scores in a fixed order; none when the question has
         no usable term and names no document."""
+
+    def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
+        """Of these passages those that there are and that `filters` allow, with the scores that `search` would give
+        them; 0 when they share no term with the question."""
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
+        """Of these passages those that there are, in no order."""
+
+    def ids(self) -> set[str]:
+        """The ids of all passages."""
+
+    def version(self) -> object:
+        """Another value after each commit."""
 
     def count(self) -> int:
         """How many passages the index holds."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from service_kit.passages.analysis import question_terms
-from service_kit.passages.highlights import highlights
 from service_kit.passages.index import Hit
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import (
@@ -49,6 +48,8 @@ class Ranked:
     candidate: Candidate
     status: Status
     exact: bool
+    factor: float
+    """What its score is worth, beside others' (see the constants above)."""
 
 
 def ordered(candidates: Sequence[Candidate], references: References, day: date, top_k: int) -> list[Ranked]:
@@ -62,10 +63,12 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
     ranked = []
     for bearer in bearers:
         status = validity(bearer.candidate.passage).status_at(day)
-        worth = bearer.candidate.score * bearer.factor(references) * (REPEALED if status == "repealed" else 1.0)
-        place = (-bearer.tier, -worth, bearer.candidate.id)
-        ranked.append((place, bearer, Ranked(bearer.candidate, status, bearer.tier > 0)))
+        factor = bearer.factor(references) * (REPEALED if status == "repealed" else 1.0)
+        place = (-bearer.tier, -bearer.candidate.score * factor, bearer.candidate.id)
+        ranked.append((place, bearer, Ranked(bearer.candidate, status, bearer.tier > 0, factor)))
     ranked.sort(key=lambda one: one[0])
+    if not any(one.exact for _, _, one in ranked):
+        return [one for _, _, one in ranked[:top_k]]
     return [one for _, one in _in_turns(ranked)][:top_k]
 
 
@@ -160,9 +163,10 @@ def as_hits(ranked: Sequence[Ranked], question: str, idf: Mapping[str, float], b
             normalised_score=max(
                 min(1.0, one.candidate.score / best_possible) if best_possible else 0.0, share if one.exact else 0.0
             ),
-            highlights=highlights(one.candidate.passage.text, idf),
             status=one.status,
             exact=one.exact,
+            factor=one.factor,
+            idf=idf,
         )
         for one in ranked
     )

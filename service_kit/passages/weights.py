@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import groupby
 
+MAX_QUESTION_LENGTH = 50_000
+"""Characters of a question that are looked at; with them a search stays well under a second."""
 MAX_TERMS = 256
 """Terms searched for; more make a search slow and hardly better."""
 MAX_REPEATS = 8

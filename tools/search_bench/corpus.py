@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from service_kit.passages import Passage
-from tools.evaluate_retrieval import read_lines
+from tools.retrieval_set import read_lines
 
 SETS = (("cmrc.passages.jsonl", "cmrc.queries.jsonl"), ("law.passages.jsonl.xz", "law.queries.jsonl"))
 SENTENCES = (1, 4)
