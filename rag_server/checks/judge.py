@@ -5,14 +5,16 @@ from collections.abc import Collection, Iterator, Sequence
 from rag_server.checks.align import Change, Part, behind_a_mark
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
-from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
+from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word, is_number
 from rag_server.checks.words import (
+    COUNTERS,
     NOUN_TAGS,
     SOFT_TAGS,
     content,
     is_name,
     numbers_in,
     points_back,
+    same_counter,
     same_meaning,
     words_in,
 )
@@ -45,6 +47,9 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
             if not old_numbers and answer.keys[i] in _where_it_may_be(answer, part, change):
                 continue
             return number_reason(answer.text(i, i + 1), marks)
+    counter = _other_counter(answer, theirs, change)
+    if counter:
+        return _word_reason(*counter, marks)
     said, meant = stances(new), stances(old)
     if behind_a_mark(theirs, change.was_last) and not (answer.breaks[change.first] or answer.breaks[change.last]):
         meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
@@ -56,6 +61,17 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
         )
     old_text = "".join(theirs.text(a, b) for a, b in dropped)
     return _judge_words(answer, part, change, (new, old, old_text), marks)
+
+
+def _other_counter(answer: Tokens, theirs: Tokens, change: Change) -> tuple[str, str] | None:
+    """What is counted and what was counted, when the same number counts another thing: 21,000户 for 21,000人."""
+    i, j = change.first, change.was_first
+    if not (0 < i < change.last and 0 < j < change.was_last) or answer.breaks[i] or theirs.breaks[j]:
+        return None
+    if not is_number(answer.keys[i - 1]) or answer.keys[i - 1] != theirs.keys[j - 1]:
+        return None
+    mine, was = answer.keys[i], theirs.keys[j]
+    return (mine, was) if {mine, was} <= COUNTERS and not same_counter(mine, was) else None
 
 
 def _where_it_may_be(answer: Tokens, part: Part, change: Change) -> Collection[str]:

@@ -37,6 +37,11 @@ _SAME = tuple(
     )
     for group in line.split("|")
 )
+_LIKE_COUNTERS = tuple(
+    map(frozenset, "人名位口员 家所间座栋幢处 辆台部架 次回遍趟 条项款件则份 册本卷 只头匹 枚颗粒 天日 元块".split())
+)
+"""Within each, one stands for the other; 个 stands for any."""
+COUNTERS = frozenset("个户种类届集层级章节组批队班票株棵张").union(*_LIKE_COUNTERS)
 _POINTERS = _listed(
     "本法 本办法 本条例 本规定 本细则 其 该 它 他 她 它们 他们 本 此 前款 上述 本市 本省 本区 这 该书 该片 本书 本片",
     "前者 后者",
@@ -69,6 +74,15 @@ def words_in(tokens: Tokens, first: int, last: int) -> list[Word]:
 def numbers_in(tokens: Tokens, first: int, last: int) -> list[int]:
     """The tokens from `first` to `last` that are numbers."""
     return [i for i in range(first, last) if is_number(tokens.keys[i])]
+
+
+def same_counter(one: str, other: str) -> bool:
+    """Whether two of COUNTERS may count the same: 名 and 位, 个 and any other.
+
+    >>> same_counter("名", "位"), same_counter("户", "人")
+    (True, False)
+    """
+    return "个" in (one, other) or any(one in group and other in group for group in _LIKE_COUNTERS)
 
 
 def is_name(word: Word) -> bool:
