@@ -158,6 +158,7 @@ def test_a_semicolon_with_marks_makes_two_statements() -> None:
         "从材料[2]可以看出，",
         "根据第[2]条资料，",
         "资料[2]中提到，",
+        "根据检索到的内容，",
         "值得一提的是，",
         "据资料记载，",
         "相关规定如下：",
@@ -170,6 +171,12 @@ def test_what_leads_in_claims_nothing(lead: str) -> None:
     checked = check(lead + said)
     assert checked.verified, checked.reason
     assert not check(lead + said.replace("可以", "不得")).verified
+
+
+@pytest.mark.parametrize(("said", "passes"), [("外交机构保护", True), ("领事机构保护", False)])
+def test_what_stands_in_brackets_may_be_left_out(said: str, passes: bool) -> None:
+    evidence = (passage(1, "我国的外交(常驻代表)机构保护归侨、侨眷在境外的合法权益。"),)
+    assert verify_sentence(f"我国的{said}归侨、侨眷在境外的合法权益[1]。", evidence, {}, "zh").verified is passes
 
 
 def test_a_later_clause_that_the_passage_does_not_have_is_marked() -> None:

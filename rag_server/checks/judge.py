@@ -1,5 +1,6 @@
 """Whether what was changed between a passage and a sentence of the answer changes what is said."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from rag_server.checks.align import Change, Part, behind_a_mark
@@ -22,6 +23,7 @@ from service_kit.words import Words
 
 CLOSE = 0.6
 """A clause of which at least this share stands in the passage is a copy: a word that differs is a changed fact."""
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 LONGEST_SUBJECT = 12
 """Tokens that may be put before a sentence to say of whom it speaks."""
 
@@ -186,6 +188,9 @@ def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
 
     Where the answer has a mark of its own at that place, only semicolons count: it left out clauses, then.
     """
+    was = theirs.text(change.was_first, change.was_last)
+    if _IN_BRACKETS.sub("", was) == answer.text(change.first, change.last):
+        return False  # 外交(领事)机构 -> 外交机构
     least = STRONG if answer.breaks[change.last] else SOFT
     borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= least]
     return (

@@ -38,7 +38,11 @@ _SAME = tuple(
     for group in line.split("|")
 )
 _LIKE_COUNTERS = tuple(
-    map(frozenset, "人名位口员 家所间座栋幢处 辆台部架 次回遍趟 条项款件则份 册本卷 只头匹 枚颗粒 天日 元块".split())
+    frozenset(counters)
+    for counters in (
+        *("人名位口员", "家所间座栋幢处", "辆台部架", "次回遍趟", "条项款件则份", "册本卷", "只头匹", "枚颗粒", "天日"),
+        "元块",
+    )
 )
 """Within each, one stands for the other; 个 stands for any."""
 COUNTERS = frozenset("个户种类届集层级章节组批队班票株棵张").union(*_LIKE_COUNTERS)
