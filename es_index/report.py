@@ -33,6 +33,13 @@ class Report:
     """Directories whose passages went with the old index."""
     passages: int = 0
     """Passages in the index after the run, of all directories."""
+    seconds: float = 0.0
+    """How long the run took."""
+
+    @property
+    def changed_anything(self) -> bool:
+        """Whether there is anything to tell of beside unchanged files."""
+        return bool(self.begun_anew or self.new or self.changed or self.removed or self.failed)
 
     def to_json(self) -> dict[str, Any]:
         shown = asdict(self)

@@ -1,54 +1,97 @@
 """Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
-from service_kit.errors import IndexingError, UnreachableFile, UnreadableFile
-from service_kit.passages import Passage, PassageWriter, open_writer
+from service_kit.errors import IndexingError, IndexUnavailable, PassagesRejected, UnreachableFile, UnreadableFile
+from service_kit.passages import Passage, PassageWriter, open_reader, open_writer
 from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Holder, Manifest
 from service_kit.settings import Settings
+from service_kit.words import Words
 
 BATCH = 2000
 """Files between two commits."""
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 Item = TypeVar("Item")
+Made = TypeVar("Made")
+Read = Passage | UnreadableFile | None
+"""None: known to be as it was."""
 
 _ALLOW_ZH = "，而索引中有来自它的段落；确要全部移除请加 --allow-empty"
 _ALLOW_EN = ", but the index holds passages from it; if they are all to go, add --allow-empty"
 
 
 def index_directory(
-    settings: Settings, directory: str, *, allow_empty: bool = False, progress: Progress = iter
+    settings: Settings,
+    directory: str,
+    *,
+    allow_empty: bool = False,
+    begin_anew: bool = False,
+    untouched: Collection[Path] = (),
+    progress: Progress = iter,
 ) -> Report:
     """Index what is new or changed under `directory` and take out what no file holds any more.
 
     Args:
         allow_empty: take it as meant that the directory holds no text file, or is gone.
+        begin_anew: empty an index whose manifest is lost, instead of refusing.
+        untouched: files that are known to be as the last run read them; they are not read again.
         progress: gets the files before they are read, and passes them on.
 
     Raises:
-        IndexingError: no such directory, no text file in it, another run is going on, or the index can not be written.
+        IndexingError: no such directory, no text file in it, another run is going on, the manifest is not that of the
+            index, or the index can not be written.
     """
     root = Path(directory).resolve()
     with indexing_lock(settings.data), closing(Manifest(settings.data)) as manifest:
         # Listed first: a run that is refused must not touch the index.
-        listing = _list(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
+        listing = list_indexable(root, allow_empty=allow_empty, known=bool(manifest.files(root)))
         with closing(open_writer(settings)) as writer:
+            if not (begin_anew or manifest.describes(writer.index_id)):
+                refuse_to_lose(settings)
             run = _Run(manifest, writer, root)
             run.match_manifest_with_index()
-            run.store(progress(listing.files))
+            run.store(progress(listing.files), untouched)
             run.finish(listing)
             return run.report
 
 
-def _list(root: Path, *, allow_empty: bool, known: bool) -> Listing:
+def refuse_to_lose(settings: Settings) -> None:
+    """An index without its manifest can not be kept in step with any directory, only be emptied.
+
+    Raises:
+        IndexingError: the index, whose manifest is not there, holds passages.
+    """
+    with closing(open_reader(settings)) as reader:
+        try:
+            count = reader.count()
+        except IndexUnavailable:  # nothing that could be lost
+            return
+    if count:
+        raise IndexingError(
+            f"索引中有 {count} 个段落，但记录其来源的清单（manifest.sqlite）已丢失或属于另一索引。请恢复清单；"
+            "或加 --begin-anew 清空索引从头建立，然后重新索引每个目录",
+            f"The index holds {count} passages, but the manifest that says where they come from (manifest.sqlite) is "
+            "lost or another index's. Restore it; or add --begin-anew to empty the index, and index each directory "
+            "again",
+        )
+
+
+def list_indexable(root: Path, *, allow_empty: bool, known: bool) -> Listing:
+    """The files of a directory that may be indexed as it is; `known`: the index holds passages from it.
+
+    Raises:
+        IndexingError: it is gone or empty, and `allow_empty` does not say that this is meant.
+    """
     name = readable_name(root)
     if not root.is_dir():
         if not (known and allow_empty):
@@ -73,7 +116,7 @@ class _Run:
         self.report = Report(readable_name(directory))
 
     def match_manifest_with_index(self) -> None:
-        """When the manifest is another index's (one of them was lost or is of another version), begin anew."""
+        """When the manifest is not the index's (which was lost or is of another version), begin anew."""
         index_id = self._writer.index_id
         if self._manifest.describes(index_id):
             return
@@ -84,11 +127,13 @@ class _Run:
         self._writer.commit()
         self._manifest.reset(index_id)
 
-    def store(self, files: Iterable[Path]) -> None:
-        """Read all files and store what is new or changed, a batch a commit."""
+    def store(self, files: Iterable[Path], untouched: Collection[Path]) -> None:
+        """Read all files but the untouched ones and store what is new or changed, a batch a commit."""
         known = self._manifest.files(self._directory)
-        for batch in _batches(files, BATCH):
-            self._store_batch(batch, known)
+        kept = known.keys() & set(untouched)
+        with ThreadPoolExecutor(1, "read") as pool:
+            for batch in _one_ahead(pool, partial(self._read_batch, kept), _batches(files, BATCH)):
+                self._store_batch(batch, known)
 
     def finish(self, listing: Listing) -> None:
         """Take out what no file holds any more, provided that all files were seen.
@@ -105,29 +150,44 @@ class _Run:
             self._settle()
         self.report.passages = self._manifest.passages()
 
-    def _store_batch(self, files: Iterable[Path], known: Mapping[Path, str]) -> None:
+    def _read_batch(self, kept: Collection[Path], files: Iterable[Path]) -> list[tuple[Path, Read]]:
+        return [(file, None if file in kept else _read(self._directory, file)) for file in files]
+
+    def _store_batch(self, batch: Iterable[tuple[Path, Read]], known: Mapping[Path, str]) -> None:
         holds: dict[Path, str] = {}
         stored: set[str] = set()
-        for file in files:
-            try:
-                passage = read_passage(self._directory, file)
-            except UnreadableFile as fault:  # what was indexed from it before stays
-                self._fail(file, fault)
+        for file, passage in batch:
+            if isinstance(passage, UnreadableFile):  # what was indexed from it before stays
+                self._fail(file, passage)
                 continue
             before = known.get(file)
-            if before == passage.id:
+            passage_id = passage.id if passage else before
+            if passage is None or passage_id is None or before == passage_id:
                 self.report.unchanged += 1
                 continue
             (self.report.new if before is None else self.report.changed).append(readable_name(file))
-            holds[file] = passage.id
+            holds[file] = passage_id
             # A passage that several files hold is stored once, under the name of the first.
-            if passage.id not in stored and self._manifest.is_first_holder(self._directory, file, passage.id):
-                stored.add(passage.id)
+            if passage_id not in stored and self._manifest.is_first_holder(self._directory, file, passage_id):
+                stored.add(passage_id)
                 self._writer.upsert([passage])
         if holds:
             self._manifest.mark_pending(self._directory, stored)
-            self._writer.commit()
+            try:
+                self._writer.commit()
+            except PassagesRejected as error:
+                self._refuse(error.reasons, holds, stored)
             self._manifest.record(self._directory, holds, stored)
+
+    def _refuse(self, reasons: Mapping[str, str], holds: dict[Path, str], stored: set[str]) -> None:
+        """The engine does not take these ids: the files that hold them keep what was indexed from them before."""
+        for file in [file for file, passage_id in holds.items() if passage_id in reasons]:
+            why = reasons[holds.pop(file)]
+            for kept in (self.report.new, self.report.changed):
+                if readable_name(file) in kept:
+                    kept.remove(readable_name(file))
+            self._fail(file, UnreadableFile(f"索引拒绝了这一段落：{why}", f"The index refuses this passage: {why}"))
+        stored.difference_update(reasons)
 
     def _settle(self) -> None:
         pending = self._manifest.pending(self._directory)
@@ -137,7 +197,13 @@ class _Run:
         self._writer.delete(one for one, holder in holders.items() if holder is None)
         # The file that it was stored under may be the one that is gone: another one has to give its name.
         self._writer.upsert(_read_again(holders))
-        self._writer.commit()
+        try:
+            self._writer.commit()
+        except PassagesRejected as error:  # they stay pending: the next run tries again
+            pending = [one for one in pending if one not in error.reasons]
+            for passage_id, why in error.reasons.items():
+                words = Words(f"索引拒绝了对此段落的改动：{why}", f"The index refuses to change this passage: {why}")
+                self.report.failed.append(Failure(passage_id, words))
         self._manifest.settle(self._directory, pending)
 
     def _fail(self, file: Path, fault: UnreadableFile) -> None:
@@ -152,6 +218,25 @@ def _read_again(holders: Mapping[str, Holder | None]) -> Iterator[Passage]:
                 passage = read_passage(*holder)
                 if passage.id == passage_id:
                     yield passage
+
+
+def _read(directory: Path, file: Path) -> Passage | UnreadableFile:
+    try:
+        return read_passage(directory, file)
+    except UnreadableFile as fault:
+        return fault
+
+
+def _one_ahead(pool: Executor, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What is made of each item, in order; the next is made while the caller is busy with the one before it."""
+    making: Future[Made] | None = None
+    for item in items:
+        following = pool.submit(make, item)
+        if making:
+            yield making.result()
+        making = following
+    if making:
+        yield making.result()
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -51,15 +51,17 @@ def read_passage(directory: Path, file: Path) -> Passage:
     """
     path = directory / file
     try:
-        if path.is_symlink() and not path.resolve().is_relative_to(directory):
-            raise UnreadableFile("链接指向目录之外", "A link that leads out of the directory")
-        facts = path.stat()
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            if not path.resolve().is_relative_to(directory):
+                raise UnreadableFile("链接指向目录之外", "A link that leads out of the directory")
+            facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
             raise UnreadableFile("不是普通文件", "Not a regular file")
         if facts.st_size > MAX_BYTES:
             raise too_large()
         with path.open("rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
+            data = opened.read()
     except OSError as error:
         raise _unreachable(error) from None
     return parse(data, readable_name(file))

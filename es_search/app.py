@@ -1,44 +1,105 @@
 """The search service's routes."""
 
+import atexit
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
 from flask import Flask, g
-from pydantic import Field, StringConstraints
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from service_kit.passages import Hit, open_reader
+from es_search.dense_search import Meaning, make_searcher
+from es_search.explain import explain
+from es_search.metrics import SearchMetrics
+from service_kit.errors import IndexUnavailable
+from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader, open_reader
 from service_kit.settings import Settings
-from service_kit.web import Body, Check, create_base_app, read_body
+from service_kit.web import Body, Check, create_base_app, current_deadline, read_body, registry_of
 
 MAX_TOP_K = 100
+
+
+NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class FilterBody(BaseModel):
+    """`filters` of `POST /`. An unknown key is refused: a misspelt filter that filters nothing would go unnoticed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    as_of: date | None = None
+    issuer: NonBlank | None = None
+    status: Literal["in_force", "repealed"] | None = None
+
+    def filters(self) -> Filters:
+        return Filters(self.as_of, self.issuer, self.status)
 
 
 class SearchBody(Body):
     """`POST /`."""
 
-    allowed: ClassVar[Mapping[str, str]] = {"question": "non-empty string", "top_k": f"integer 1..{MAX_TOP_K}"}
-    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    allowed: ClassVar[Mapping[str, str]] = {
+        "question": "non-empty string",
+        "top_k": f"integer 1..{MAX_TOP_K}",
+        "filters": '{"as_of": "YYYY-MM-DD", "issuer": non-empty string, "status": "in_force" or "repealed"}',
+        "explain": "true or false",
+    }
+    question: NonBlank
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
+    filters: FilterBody | None = None
+    explain: bool | None = None
 
 
 def create_app(settings: Settings) -> Flask:
     """The app. Starts without an index; searches answer 503 until there is one."""
     reader = open_reader(settings)
-    app = create_base_app("search", settings, checks=(Check("index", reader.check),))
+    meaning = Meaning(settings, reader)
+    atexit.register(meaning.close)
+    searcher = make_searcher(settings, reader, meaning)
+    checks = (
+        Check("index", reader.check),
+        Check("selftest", lambda: _passed(reader)),
+        *([Check("vectors", meaning.check, required=False)] if meaning.wanted else []),
+    )
+    app = create_base_app("search", settings, checks=checks)
+    metrics = SearchMetrics(registry_of(app), meaning.progress)
 
     @app.post("/")
     def search() -> dict[str, Any]:
         body = read_body(SearchBody)
-        result = reader.search(body.question, body.top_k or settings.top_k)
-        return {
-            "docs": [hit.passage.content for hit in result.hits],
-            "hits": [_show(hit) for hit in result.hits],
-            "idf": dict(result.idf),
+        filters = body.filters.filters() if body.filters else NO_FILTERS
+        found = searcher.search(body.question, body.top_k or settings.top_k, current_deadline(), filters)
+        metrics.count(found)
+        answer = {
+            "docs": [one.hit.passage.content for one in found.hits],
+            "hits": [_show(one.hit) for one in found.hits],
+            "idf": dict(found.idf),
             "engine": settings.search,
+            "retrieval_mode": found.mode,
             "trace_id": g.request_id,
         }
+        if found.skipped:
+            answer["skipped"] = {stage: words.to(settings.lang) for stage, words in found.skipped.items()}
+        if body.explain:
+            answer["explain"] = [explain(one, found.idf) for one in found.hits]
+        return answer
+
+    @app.get("/selftest")
+    def selftest() -> ResponseReturnValue:
+        probes = reader.selftest()
+        ok = all(one["ok"] for one in probes)
+        body = {"ok": ok, "engine": settings.search, "probes": probes}
+        return (body, 200) if ok else (body, 503, {"Retry-After": "5"})
 
     return app
+
+
+def _passed(reader: PassageReader) -> dict[str, Any]:
+    """Raises IndexUnavailable with the message of the probe that failed."""
+    probes = reader.selftest()
+    if failed := next((one for one in probes if not one["ok"]), None):
+        raise IndexUnavailable(failed["message"], failed["message"])
+    return {"probes": [one["name"] for one in probes]}
 
 
 def _show(hit: Hit) -> dict[str, Any]:
@@ -49,4 +110,8 @@ def _show(hit: Hit) -> dict[str, Any]:
         "fields": hit.passage.fields,
         "score": hit.score,
         "normalised_score": hit.normalised_score,
+        "highlights": hit.highlights,
+        "status": hit.status,
+        "repealed": hit.status == "repealed",
+        "exact": hit.exact,
     }

@@ -8,13 +8,15 @@ from flask.typing import ResponseReturnValue
 
 from llm_server import openai_form, tutorial_form
 from llm_server.answering import begin, counted, scored
+from llm_server.encoders.routes import add_encoder_routes
 from llm_server.engines.choose import choose_engine
 from llm_server.engines.engine import Engine, Prompt, Request
 from llm_server.metrics import LlmMetrics
-from llm_server.openai_form import CompletionBody, Form, TextBody
+from llm_server.openai_form import Form, TextBody
 from llm_server.score_body import ScoreBody
 from llm_server.tokenize_body import TokenizeBody
 from service_kit.chat_bodies import ChatBody
+from service_kit.completion_bodies import OPENAI_PREFIX, CompletionBody, openai_error
 from service_kit.errors import GenerationFailed, YijuError
 from service_kit.generation import Sampling
 from service_kit.settings import Settings
@@ -31,6 +33,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     def request_for(prompt: Prompt, sampling: Sampling) -> Request:
         deadline = current_deadline().sooner(settings.generate_timeout_s)
         return Request(prompt, sampling, deadline, watch_client())
+
+    add_encoder_routes(app, settings)
 
     @app.post(tutorial_form.PATH)
     def answer() -> ResponseReturnValue:
@@ -82,4 +86,4 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 def _shape_error(body: dict[str, Any], error: YijuError) -> dict[str, Any]:
     if request.path == tutorial_form.PATH:
         return tutorial_form.refused(body, error)
-    return openai_form.refused(body, error) if request.path.startswith(openai_form.PREFIX) else body
+    return openai_error(body, error) if request.path.startswith(OPENAI_PREFIX) else body

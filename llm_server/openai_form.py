@@ -1,73 +1,31 @@
-"""OpenAI's protocol: what its clients send and what they expect."""
+"""OpenAI's protocol: what its clients expect."""
 
 import json
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from llm_server.engines.engine import ModelCard
-from service_kit.chat_bodies import INT64, ChatBody, SamplingBody
-from service_kit.errors import YijuError
-from service_kit.generation import Generation, Sampling
-
-PREFIX = "/v1/"
+from service_kit.chat_bodies import SamplingBody
+from service_kit.completion_bodies import AnyCompletion, openai_usage
+from service_kit.generation import Generation
 
 
 def _only_one(prompt: Any) -> Any:
     return prompt[0] if isinstance(prompt, list) and len(prompt) == 1 else prompt
 
 
-class StreamOptions(BaseModel):
-    """`include_usage`: one more chunk with the token counts before the end."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    include_usage: bool = False
-
-
-class _AnyCompletion(SamplingBody):
-    """What both ways of asking have. `model` may be anything: there is one model, and the answer names it."""
-
-    allowed: ClassVar[Mapping[str, str]] = {"stream": "true | false", "n": "1"}
-
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    n: Literal[1] | None = None
-
-    @property
-    def includes_usage(self) -> bool:
-        return self.stream_options is not None and self.stream_options.include_usage
-
-
-class CompletionBody(ChatBody, _AnyCompletion):
-    """`POST /v1/chat/completions`."""
-
-    allowed: ClassVar[Mapping[str, str]] = {
-        **ChatBody.allowed,
-        "max_completion_tokens": ">= 1",
-        **_AnyCompletion.allowed,
-    }
-
-    max_completion_tokens: int | None = Field(None, ge=1, lt=INT64)
-
-    def to_sampling(self) -> Sampling:
-        sampling = super().to_sampling()
-        return replace(sampling, max_tokens=self.max_completion_tokens or sampling.max_tokens)
-
-
-class TextBody(_AnyCompletion):
+class TextBody(AnyCompletion):
     """`POST /v1/completions`: a text to go on with, for base models; one prompt a request."""
 
     allowed: ClassVar[Mapping[str, str]] = {
         "prompt": '"…" | ["…"]',
         **SamplingBody.allowed,
-        **_AnyCompletion.allowed,
+        **AnyCompletion.allowed,
     }
 
     prompt: Annotated[str, Field(min_length=1), BeforeValidator(_only_one)]
@@ -104,7 +62,7 @@ def whole(form: Form, text: str, generation: Generation) -> dict[str, Any]:
     """The answer to a request without `stream`."""
     choice = {"index": 0} | form.whole_choice(text) | {"logprobs": None, "finish_reason": generation.finish_reason}
     head = _head(form.id_prefix, form.whole_object)
-    return {**head, "model": generation.model, "choices": [choice], "usage": _usage(generation)}
+    return {**head, "model": generation.model, "choices": [choice], "usage": openai_usage(generation.usage)}
 
 
 def events(form: Form, pieces: Generator[str], generation: Generation, *, include_usage: bool) -> Generator[str]:
@@ -127,7 +85,7 @@ def events(form: Form, pieces: Generator[str], generation: Generation, *, includ
             first = False
     yield chunk("", first, generation.finish_reason)
     if include_usage:
-        yield event(choices=[], usage=_usage(generation))
+        yield event(choices=[], usage=openai_usage(generation.usage))
     yield "data: [DONE]\n\n"
 
 
@@ -138,20 +96,5 @@ def models(card: ModelCard, languages: Sequence[str]) -> dict[str, Any]:
     return {"object": "list", "data": [one | known]}
 
 
-def refused(body: dict[str, Any], error: YijuError) -> dict[str, Any]:
-    """Our own error body with the keys that OpenAI's clients look for."""
-    kind = "invalid_request_error" if error.status < 500 else "server_error"
-    return {"error": body["error"] | {"type": kind, "param": None}}
-
-
 def _head(id_prefix: str, kind: str) -> dict[str, Any]:
     return {"id": f"{id_prefix}{uuid.uuid4().hex}", "object": kind, "created": int(time.time())}
-
-
-def _usage(generation: Generation) -> dict[str, int]:
-    used = generation.usage
-    return {
-        "prompt_tokens": used.prompt_tokens,
-        "completion_tokens": used.completion_tokens,
-        "total_tokens": used.prompt_tokens + used.completion_tokens,
-    }

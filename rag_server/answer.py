@@ -1,70 +1,106 @@
-"""Stage 4: the model answers from the evidence, or the evidence is quoted."""
+"""Stage 4: the model answers from the evidence, or the evidence is quoted, or the material holds no basis."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 
-from rag_server.assemble import assemble
-from rag_server.confidence import lacks_basis
-from rag_server.extract import extract, refuse
-from rag_server.llm import LLM
-from rag_server.turn import Answer, Message, Retrieved, Understood
+from rag_server.events import Delta, Event, SentenceChecked, Status
+from rag_server.llm import LLM, Prompt
+from rag_server.marking import Marking, Rules
+from rag_server.timings import Timings
+from rag_server.turn import Answer, CheckedSentence
 from service_kit.deadline import Deadline
-from service_kit.errors import ContextTooLong, DependencyDown, GenerationFailed, PayloadTooLarge, YijuError
+from service_kit.errors import (
+    ContextTooLong,
+    DependencyDown,
+    GenerationFailed,
+    PayloadTooLarge,
+    Stopped,
+    YijuError,
+)
+from service_kit.generation import Sampling
 from service_kit.logs import event
-from service_kit.words import Words
+from service_kit.words import Lang, Words
 
 logger = logging.getLogger(__name__)
 
-_NOT_SPOKEN = Words("模型不适用于该语言，以原文摘录作答。", "The model does not speak this language; quoting instead.")
+NOT_SPOKEN = Words("模型不适用于该语言，以原文摘录作答。", "The model does not speak this language; quoting instead.")
 _NOT_READY = Words("模型服务未就绪，以原文摘录作答。", "The model service is not ready; quoting instead.")
 _BROKE = Words("模型生成失败，以原文摘录作答。", "The model failed to generate; quoting instead.")
 _TOO_LONG = Words("问题与材料超过模型的上下文，以原文摘录作答。", "Too long for the model; quoting instead.")
+_STOPPED = Words("回答被停止，内容不完整。", "The answer was stopped; it is not complete.")
+_CUT = Words("回答达到长度上限，内容不完整。", "The answer reached its longest length; it is not complete.")
+
+MODEL_FAULTS = (DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge)
+"""What quoting can make up for."""
 
 
-def answer(
-    understood: Understood,
-    retrieved: Retrieved,
-    history: Sequence[Message],
-    *,
-    llm: LLM | None,
-    languages: Sequence[str],
-    deadline: Deadline,
-    must_generate: bool,
-    refuse_below: float,
-) -> Answer:
-    """The answer to one question.
+@dataclass(frozen=True)
+class Generating:
+    """What a model needs to answer."""
 
-    When the evidence gives less confidence than `refuse_below` it is a refusal, before any model is asked.
-    Without an `llm` the evidence is quoted. With one it generates, unless it does not speak the question's language, is
-    down, breaks or can not take so much: then the evidence is quoted as well and `notices` says why; with
-    `must_generate` that is an error instead.
+    llm: LLM
+    prompt: Prompt
+    sampling: Sampling
+    rules: Rules
+    deadline: Deadline
+
+
+def generate(asked: Generating, timings: Timings) -> Generator[Event, None, Answer]:
+    """The model's answer as it comes, each sentence checked when it ends. A stop keeps what there is.
 
     Raises:
-        Overloaded, DeadlineExceeded, InvalidRequest: from the model service.
-        DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge: with `must_generate` only.
+        MODEL_FAULTS, Overloaded, DeadlineExceeded, InvalidRequest: from the model service.
     """
-    if lacks_basis(understood.new_query, retrieved, refuse_below):
-        return refuse(understood)
-    if llm is None:
-        return extract(understood, retrieved)
-    if understood.lang not in languages and not must_generate:
-        return _quoting(understood, retrieved, _NOT_SPOKEN)
+    marking, reply, stopped = Marking(asked.rules), asked.llm.begin(asked.prompt, asked.deadline, asked.sampling), False
     try:
-        text = llm.chat(assemble(understood, retrieved.evidence, history), deadline)
-    except (DependencyDown, GenerationFailed, ContextTooLong, PayloadTooLarge) as error:
-        if must_generate:
-            raise
-        event(logger, "answering without the model", reason=str(error))
-        return _quoting(understood, retrieved, _why(error))
-    return Answer(text, "generate")
+        for piece in reply:
+            timings.first_token()
+            with timings.measured("verify"):
+                news = tuple(marking.feed(piece))
+            yield from news
+    except Stopped:
+        stopped = True
+    except MODEL_FAULTS:
+        if marking.text:
+            yield Status("restart")
+        raise
+    cut = stopped or reply.finish_reason == "length"
+    with timings.measured("verify"):
+        news = tuple(marking.end(unfinished=cut))
+    yield from news
+    notices = ((_STOPPED if stopped else _CUT).to(asked.rules.lang),) if cut else ()
+    return Answer(
+        marking.text,
+        "generate",
+        notices=notices,
+        sentences=marking.sentences,
+        finish_reason=reply.finish_reason,
+        usage=reply.usage,
+        stopped=stopped,
+    )
 
 
-def _why(error: YijuError) -> Words:
+def told(answer: Answer) -> Iterator[Event]:
+    """An answer that is whole already, as events."""
+    yield Delta(answer.text)
+    yield from map(SentenceChecked, answer.sentences)
+
+
+def quoted(answer: Answer, why: Words | None, lang: Lang) -> Answer:
+    """`answer`, which only quotes: its quotations as sentences (verified by being quotations), `why` as a notice."""
+    sentences = tuple(CheckedSentence(q.text, (q.n,), verified=True, added=False, reason=None) for q in answer.quotes)
+    return replace(answer, sentences=sentences, notices=(*answer.notices, *((why.to(lang),) if why else ())))
+
+
+def stopped_before(lang: Lang) -> Answer:
+    """The answer of a turn that was stopped before there was any."""
+    return Answer("", "extract", notices=(_STOPPED.to(lang),), stopped=True)
+
+
+def why_quoting(error: YijuError) -> Words:
+    """What the user is told when quoting has to make up for one of MODEL_FAULTS."""
+    event(logger, "answering without the model", reason=str(error))
     if isinstance(error, DependencyDown):
         return _NOT_READY
     return _BROKE if isinstance(error, GenerationFailed) else _TOO_LONG
-
-
-def _quoting(understood: Understood, retrieved: Retrieved, why: Words) -> Answer:
-    quoted = extract(understood, retrieved)
-    return Answer(quoted.text, quoted.mode, quoted.quotes, (*quoted.notices, why.to(understood.lang)))

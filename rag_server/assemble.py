@@ -20,8 +20,10 @@ References:
 Answer:"""
 
 
-def assemble(understood: Understood, evidence: Sequence[Evidence], history: Sequence[Message]) -> list[dict[str, str]]:
-    """The history (bare questions and answers), then the question with its references.
+def assemble(
+    understood: Understood, evidence: Sequence[Evidence], history: Sequence[Message], system: str = ""
+) -> list[dict[str, str]]:
+    """The caller's system text, the history (bare questions and answers), then the question with its references.
 
     The task's wording is the tutorial's, with citation marks.
     """
@@ -29,4 +31,5 @@ def assemble(understood: Understood, evidence: Sequence[Evidence], history: Sequ
     references = "\n".join(f"[{e.n}] {e.content}" for e in evidence)
     prompt = task.format(question=understood.query, references=references)
     past = [{"role": message.role, "content": message.content} for message in history]
-    return [*past, {"role": "user", "content": prompt}]
+    first = [{"role": "system", "content": system}] if system else []
+    return [*first, *past, {"role": "user", "content": prompt}]

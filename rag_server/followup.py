@@ -1,86 +1,102 @@
-"""Follow-up questions without a model: does a question lean on the history, and what does it mean in full?"""
+"""A follow-up question completed without a model: what it leaves out is taken from an earlier turn. Pure functions."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-_NOUN = r"(?:办法|规定|通知|条例|意见|文件|法|债券|债务|资金|项目|指南|预案|政策|制度|比例|限额|内容|情况)"
-_PRONOUN_ZH = re.compile(
-    r"它们|它|他们|她们|前者|后者|^其(?!他|它|中|余|实)"
-    rf"|上述{_NOUN}?|(?<!应)该(?:项|类)?{_NOUN}|此(?:类|项|种){_NOUN}?"
-    rf"|(?:这|那)(?:(?:个|项|些|种|类|笔)(?!年|天|月){_NOUN}?|{_NOUN})|这(?=几)|^(?:这|那)(?=可以|能|是|要|有|由|算)"
-)
-"""A closed list: what is cut out of the middle of a word makes garbage (应该, 那年, 这次)."""
-_LEANS_ZH = re.compile(
-    r"^(?:那么?)?(?:为什么|为何|怎么办?)[？?呢]*$|^(?:还有|另外|除此|然后|由谁|从何时|自何时)|^那么?(?!年|些|次|个|时|曲|坡|不勒斯)"
-)
-_BARE_NE = re.compile(r"呢[？?。]*$")
-_PRONOUN_EN = re.compile(
-    r"\b(?:its?|they|them|theirs?|he|she|his|her)\b"
-    # `that` after a noun begins a clause (the law that governs): only after these does it point back.
-    r"|(?:(?<=^)|(?<=\bis )|(?<=\bare )|(?<=\bof )|(?<=\bfor )|(?<=\bin )|(?<=\bdoes )|(?<=\babout ))"
-    r"\b(?:this|that|these|those)\b",
-    re.IGNORECASE,
-)
-_LEANS_EN = re.compile(
-    r"\bthe (?:former|latter)\b|^(?:and|what about|how about|also|then)\b|^(?:why|when|where|who|how)(?:\s+\w+)?\W*$",
-    re.IGNORECASE,
-)
+from rag_server.leaning import LEAD_ZH, PRONOUN_EN, PRONOUN_ZH, own_words
+
 _ASKING = re.compile(
     r"请问|什么是|是什么|是指什么|指什么|什么叫|何为|哪些|哪个|哪年|哪里|多少|什么时候|何时|什么|如何|怎么样|怎么|怎样|为什么|谁|是否|吗|呢|[？?。！!，,]"
 )
 _PREDICATE = re.compile(
     r"可以|可否|应当|应该|能否|能不能|不能|能|必须|不得|需要|需|应|由|通过|用于|用途|包括|分为|有|是|自|从|在|按|为|归|要|属于|怎"
 )
+_NO_FRAGMENT = re.compile(
+    _PREDICATE.pattern
+    + r"|什么|哪|谁|几|多少|多久|多长|咋|吗$|如果|要是|假如|没|了|后$|展开|具体|举例|介绍|详细|说|讲|[，,\s]"
+)
+"""A clause, not a thing to be asked about instead of another."""
+_NAMED = re.compile(r"《[^》]+》|[一-鿿]{2,6}[〔\[（(【]\d{4}[〕\]）)】]\s*\d+\s*号")
 _TRAILING_VERB = re.compile(r"(?:开始)?(?:施行|实施|生效|印发|公布|发布|执行)$")
 _HAN = re.compile(r"[一-鿿]")
-_SHORT_ASKING = re.compile(r"是?多少|多久|由谁|怎么|如何")
-_LEAD = re.compile(r"^(?:那么|那(?!曲|坡)|还有|另外|而|再说|至于)")
-_FRAGMENT_LENGTH = 4
-_SHORT_QUESTION_LENGTH = 6
+_WHY = re.compile(r"(?:这是)?(?:为什么|为何|为啥)(?:不?(?:可以|能|行|允许))?[呢啊]?")
+_KINDS = tuple(
+    map(
+        re.compile,
+        (
+            r"\d{4}年(?:\d{1,2}月(?:\d{1,2}日)?)?",
+            r"第?[一二三四五六七八九十百零\d]+(?=条)",
+            r"\d[\d.]*\s*[%％]|百分之[一二三四五六七八九十]+",
+            r"\d[\d.]*(?=分)",
+            r"[ⅠⅡⅢⅣ]级|特大|重大|较大",
+            r"(?:[一-鿿]{2,6}[〔\[（(]\d{4}[〕\]）)])?\d+号",
+        ),
+    )
+)
+"""Things that a follow-up exchanges for another of their kind: 2024年的…？ 2025年呢？"""
+_CONTRASTS = tuple(
+    line.split()
+    for line in (
+        "一般 专项",
+        "本金 利息",
+        "中央 地方",
+        "预算 决算",
+        "收入 支出",
+        "限额 余额",
+        "新增 再融资 存量",
+        "正面 负面",
+    )
+)
+"""Words of which a follow-up names one where the question before named another."""
+_AND = re.compile(r"([一-鿿〔〕\d]{2,12}?)(?:和|与|跟|同|、)([一-鿿〔〕\d]{2,12}?)(?=的|分别|有|各|之间|在|是|应|$)")
+_LONGEST_FRAGMENT = 12
+"""Characters."""
 
 
-def leans_on_history(question: str) -> bool:
-    """Whether the question can not be understood alone: a pronoun, an ellipsis, a bare fragment.
+@dataclass(frozen=True)
+class Earlier:
+    """An answered turn: its question in full form, and what was answered."""
 
-    >>> leans_on_history("它的利息呢？"), leans_on_history("什么是政府专项债务？")
-    (True, False)
-    """
-    text = question.strip()
-    bare = text.strip("？?。.！!")
-    if not _HAN.search(text):
-        return bool(_LEANS_EN.search(text) or _PRONOUN_EN.search(text))
-    if len(bare) <= _FRAGMENT_LENGTH:
-        return bare != text or bare.endswith("呢")  # 本金？ asks on; 预算法 is a search of its own
-    if len(bare) <= _SHORT_QUESTION_LENGTH and _SHORT_ASKING.search(bare):
-        return True
-    if _BARE_NE.search(text) and not _ASKING.search(bare.removesuffix("呢")):
-        return True  # X呢？, but not 什么是X呢？
-    return bool(_LEANS_ZH.search(text) or _PRONOUN_ZH.search(text))
+    question: str
+    answer: str
+
+
+def pick_earlier(question: str, turns: Sequence[Earlier]) -> Earlier:
+    """The turn that `question` goes on from, of `turns`, oldest first, not empty: the last one, unless the question
+    names more of what an earlier one was about."""
+    mine = pairs(own_words(question))
+    shared = [len(mine & pairs(turn.question)) for turn in turns]
+    return turns[max(range(len(turns)), key=lambda i: (shared[i] > shared[-1] and shared[i], i))]
 
 
 def carry_topic(question: str, previous: str) -> str:
-    """`question` completed with the topic of `previous`, the last question in its full form.
+    """`question` completed with what `previous`, a question in its full form, is about.
 
     >>> carry_topic("它可以用于经常性支出吗？", "什么是政府专项债务？")
     '政府专项债务可以用于经常性支出吗？'
     >>> carry_topic("那一般债务呢？", "政府专项债务应当通过什么偿还？")
     '一般债务应当通过什么偿还？'
+    >>> carry_topic("可以延长吗？", "棚改专项债券期限最长多少年？")
+    '棚改专项债券期限最长年，可以延长吗？'
     """
-    if not _HAN.search(question):
+    if not _HAN.search(question) and not _HAN.search(previous):
         return _carry_english(question, previous)
-    topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
-    if re.fullmatch(r"(?:那)?(?:这是)?(?:为什么|为何)[呢？?]*", question.strip()):
+    rest = LEAD_ZH.sub("", question.strip()) or question.strip()
+    asked = rest.rstrip("？?。！!，, ")
+    if _WHY.fullmatch(asked):
         return previous if previous.startswith(("为什么", "为何")) else "为什么" + previous
-    rest = _LEAD.sub("", question.strip())
-    pronoun = _PRONOUN_ZH.search(rest)
+    rest = _name_sides(rest, previous)
+    topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
+    pronoun = PRONOUN_ZH.search(rest)
     if pronoun and topic not in rest:
         return rest[: pronoun.start()] + topic + rest[pronoun.end() :]
-    fragment = re.sub(r"呢?[？?。]*$", "", rest)
-    if topic in rest or not fragment:
-        return rest
-    if len(fragment) <= 12 and not _PREDICATE.search(fragment) and topic in previous:
-        same_kind = bool(_bigrams(fragment) & _bigrams(topic))
-        return previous.replace(topic, fragment if same_kind else f"{topic}的{fragment}", 1)
-    return f"{topic}，{rest}"
+    fragment = re.sub(r"的?(?:呢|那)?$", "", asked)
+    if fragment and len(fragment) <= _LONGEST_FRAGMENT and not _NO_FRAGMENT.search(fragment):
+        exchanged = _exchange(fragment, previous, topic)
+        if exchanged:
+            return exchanged
+    return f"{_plain(previous)}，{rest}"
 
 
 def topic_of(question: str) -> str:
@@ -89,9 +105,45 @@ def topic_of(question: str) -> str:
     >>> topic_of("专项债收入可以用于经常性支出吗？")
     '专项债收入'
     """
-    plain = _ASKING.sub("", question).strip()
+    named = _NAMED.search(question)
+    if named:
+        return named[0]
+    plain = _plain(question)
     parts = [_TRAILING_VERB.sub("", part.strip("的 ")) for part in _PREDICATE.split(plain)]
-    return next((part for part in parts if len(part) >= 2), plain or question)
+    subject = next((part for part in parts if len(own_words(part)) >= 2), plain or question)
+    owner, _, owned = subject.rpartition("的")
+    return owner if owner and not own_words(owned) else subject
+
+
+def _plain(question: str) -> str:
+    """A question as a mere mention of its subject: no question words, which would ask for the wrong thing."""
+    return _ASKING.sub("", LEAD_ZH.sub("", question.strip())).strip()
+
+
+def _name_sides(question: str, previous: str) -> str:
+    """前者 and 后者 by their names."""
+    sides = _AND.search(_plain(previous))
+    if not sides:
+        return question
+    return question.replace("前者", sides[1]).replace("后者", sides[2])
+
+
+def _exchange(fragment: str, previous: str, topic: str) -> str | None:
+    """`previous` asked of `fragment` instead, or None when it is not clear what it takes the place of."""
+    for kind in _KINDS:
+        new, old = kind.search(fragment), kind.search(previous)
+        if new and old and len(new[0]) == len(fragment.rstrip("条分")):
+            return previous.replace(old[0], new[0], 1)
+    if topic in previous and pairs(fragment) & pairs(topic):
+        return previous.replace(topic, fragment, 1)
+    for group in _CONTRASTS:
+        new_word = next((word for word in group if word in fragment and word not in previous), None)
+        old_word = next((word for word in group if word in previous and word not in fragment), None)
+        if new_word and old_word:
+            return previous.replace(old_word, new_word)
+    if topic in previous:
+        return previous.replace(topic, fragment if own_words(fragment) else f"{topic}的{fragment}", 1)
+    return None
 
 
 def _topic_en(previous: str) -> str:
@@ -107,12 +159,13 @@ def _topic_en(previous: str) -> str:
 
 def _carry_english(question: str, previous: str) -> str:
     topic = _topic_en(previous)
-    pronoun = _PRONOUN_EN.search(question)
+    pronoun = PRONOUN_EN.search(question)
     if pronoun:
         owned = "'s" if pronoun.group().lower() in ("its", "their", "his", "her") else ""
         return question[: pronoun.start()] + topic + owned + question[pronoun.end() :]
     return f"{question.strip().rstrip('?')} ({topic})?"
 
 
-def _bigrams(text: str) -> set[str]:
+def pairs(text: str) -> set[str]:
+    """Every two neighbouring characters."""
     return {text[i : i + 2] for i in range(len(text) - 1)}

@@ -1,38 +1,113 @@
-"""The model, as rag_server sees it: messages in, text out, from llm_server's `POST /`."""
+"""The model, as rag_server sees it: messages in, text out, piece by piece, from llm_server's OpenAI routes."""
 
-from collections.abc import Sequence
-from typing import Protocol
+import json
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from typing import Any, Protocol
 
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.errors import GenerationFailed
+from service_kit.generation import FinishReason, Sampling, Usage
 
-FAILED = 444
-"""llm_server's contract: HTTP 200 whose body says `"status": 444` is a failed generation."""
+Prompt = Sequence[dict[str, str]] | str
+"""Messages for a chat model, or a text to go on with."""
+
+_DATA = b"data:"
+_END = b"[DONE]"
+
+
+class Reply:
+    """One answer on its way: iterate over its pieces once; afterwards `finish_reason` and `usage` hold.
+
+    Closing it, or a stop, ends the making within a step of the model.
+    """
+
+    def __init__(self, events: Generator[dict[str, Any]], deadline: Deadline) -> None:
+        self._events = events
+        self._deadline = deadline
+        self._ended = False
+        self.finish_reason: FinishReason = "stop"
+        self.usage = Usage()
+
+    def __iter__(self) -> Generator[str]:
+        """The pieces of text, none of them empty.
+
+        Raises:
+            GenerationFailed: the model broke, broke off, or gave no text at all.
+            Stopped: the turn was stopped.
+            DependencyDown, DeadlineExceeded, Overloaded, InvalidRequest: as ServiceClient.lines.
+        """
+        said = False
+        with closing(self._events):
+            for event in self._events:
+                piece = self._text_of(event)
+                if piece:
+                    said = said or not piece.isspace()
+                    yield piece
+                self._deadline.remaining()
+        if not self._ended:
+            raise _failed("回答中断 / it broke off")
+        if not said:
+            raise _failed("没有文字 / no text")
+
+    def _text_of(self, event: dict[str, Any]) -> str:
+        if "error" in event:
+            raise _failed(str(event["error"]))
+        if used := event.get("usage"):
+            self.usage = Usage(used.get("prompt_tokens", 0), used.get("completion_tokens", 0))
+        text = ""
+        for choice in event.get("choices", ()):
+            text += (choice.get("delta") or {}).get("content") or choice.get("text") or ""
+            if choice.get("finish_reason"):
+                self._ended, self.finish_reason = True, "length" if choice["finish_reason"] == "length" else "stop"
+        return text
 
 
 class LLM(Protocol):
     """What the stages need of a model."""
 
+    def begin(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = ...) -> Reply: ...
+
     def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str: ...
 
 
 class LLMService:
-    """llm_server over HTTP."""
+    """llm_server over HTTP. Always as a stream, so that each answer can be stopped."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
-    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str:
-        """The model's answer.
+    def begin(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = Sampling()) -> Reply:  # noqa: B008  # frozen
+        """Nothing is sent before the first piece is asked for."""
+        asked = {name: value for name, value in asdict(sampling).items() if value not in (None, ())}
+        payload = asked | {"stream": True, "stream_options": {"include_usage": True}}
+        if isinstance(prompt, str):
+            path, what = "/v1/completions", {"prompt": prompt}
+        else:
+            path, what = "/v1/chat/completions", {"messages": list(prompt)}  # type: ignore[dict-item]
+        return Reply(_events(self._client.lines(path, what | payload, deadline)), deadline)
 
-        Raises:
-            GenerationFailed: the model broke, or its answer is empty.
-            DependencyDown, DeadlineExceeded, Overloaded, InvalidRequest: as ServiceClient.post.
-        """
-        body = self._client.post("/", {"messages": list(messages)}, deadline)
-        text = body.get("response")
-        if body.get("status") == FAILED or not isinstance(text, str) or not text.strip():
-            reason = str(text)[:200]
-            raise GenerationFailed(f"模型生成失败：{reason}", f"The model failed to generate: {reason}")
-        return text.strip()
+    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str:
+        """The model's whole answer. Raises what Reply raises."""
+        return "".join(self.begin(messages, deadline)).strip()
+
+
+def _events(lines: Generator[bytes]) -> Generator[dict[str, Any]]:
+    """The server-sent events' JSON objects."""
+    with closing(lines):
+        for line in lines:
+            data = line.removeprefix(_DATA).strip()
+            if not line.startswith(_DATA) or data == _END:
+                continue
+            try:
+                event = json.loads(data)
+            except ValueError:
+                raise _failed("不是 JSON / no JSON") from None
+            if isinstance(event, dict):
+                yield event
+
+
+def _failed(reason: str) -> GenerationFailed:
+    return GenerationFailed(f"模型生成失败：{reason[:200]}", f"The model failed to generate: {reason[:200]}")

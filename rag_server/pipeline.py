@@ -1,74 +1,43 @@
-"""The line of stages that one question walks through: understand, retrieve, assemble and answer, record."""
+"""The line of stages that one question walks through: understand → retrieve → assemble → answer → verify → record."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from time import perf_counter
-from typing import Any
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import partial
 
-from rag_server.answer import answer
+from rag_server.answer import (
+    MODEL_FAULTS,
+    NOT_SPOKEN,
+    Generating,
+    generate,
+    quoted,
+    stopped_before,
+    told,
+    why_quoting,
+)
+from rag_server.assemble import assemble
 from rag_server.calibration import refuse_below
+from rag_server.confidence import lacks_basis
+from rag_server.events import Delta, Done, Event, EvidenceFound, Status
+from rag_server.extract import extract, refuse
 from rag_server.llm import LLM
-from rag_server.quote import nearest_sentence
+from rag_server.marking import Rules, without_marks
+from rag_server.record import entry_of, record
 from rag_server.retrieve import retrieve
-from rag_server.store import Entry, SessionKey, Store
-from rag_server.turn import Answer, Evidence, Quote, Retrieved, Understood
+from rag_server.running import RunningTurns
+from rag_server.shown import show
+from rag_server.store import SessionKey, Store
+from rag_server.timings import Timings
+from rag_server.turn import NOTHING_RETRIEVED, Answer, Asked, Message, Turn, Understood
 from rag_server.understand import language_of, understand
+from rag_server.verify import split_sentences, verify_sentence
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
+from service_kit.errors import Stopped
 from service_kit.settings import Settings
+from service_kit.stopping import Stop, current_stop
+from service_kit.words import Words
 
-
-@dataclass(frozen=True)
-class Turn:
-    """One answered question, as the route shows it."""
-
-    trace_id: str
-    understood: Understood
-    retrieved: Retrieved
-    answer: Answer
-    timings: dict[str, float]
-    """Milliseconds of each stage."""
-
-    @property
-    def docs(self) -> tuple[str, ...]:
-        """The passages that the answer rests on; none when it refuses."""
-        return () if self.answer.mode == "refuse" else self.found
-
-    @property
-    def found(self) -> tuple[str, ...]:
-        """The passages that were found, shown or not."""
-        return tuple(e.content for e in self.retrieved.evidence)
-
-    @property
-    def answer_mode(self) -> str:
-        """`generate` or `extract`; a refusal is no generation."""
-        return "generate" if self.answer.mode == "generate" else "extract"
-
-    def as_json(self) -> dict[str, Any]:
-        """The response's body."""
-        refused = self.answer.mode == "refuse"
-        evidence = self.retrieved.evidence
-        return {
-            "response": self.answer.text,
-            "docs": list(self.docs),
-            "trace_id": self.trace_id,
-            "new_query": self.understood.new_query,
-            "answer_mode": self.answer_mode,
-            "refused": refused,
-            "nearest": [{"title": e.title, "source": e.source} for e in evidence] if refused else [],
-            "notices": list(self.answer.notices),
-            "evidence": [] if refused else [self._shown(e) for e in evidence],
-            "timings": self.timings,
-        }
-
-    def _shown(self, evidence: Evidence) -> dict[str, Any]:
-        """A passage with the sentences to look at: those that were quoted, else the one nearest to the question."""
-        quoted: list[Quote | None] = [quote for quote in self.answer.quotes if quote.n == evidence.n]
-        shown = quoted or [nearest_sentence(self.understood.new_query, evidence, self.retrieved.idf)]
-        spans = [[quote.start, quote.end] for quote in shown if quote]
-        names = ("n", "title", "source", "doc_no", "date", "path", "repealed", "text", "score")
-        return {name: getattr(evidence, name) for name in names} | {"highlights": spans}
+Walk = Generator[Event, None, Turn]
 
 
 class Pipeline:
@@ -80,64 +49,103 @@ class Pipeline:
         self._llm = llm
         self._store = store
         self._refuse_below = refuse_below(settings)
+        self.running = RunningTurns()
 
-    def ask(self, session: SessionKey, query: str, trace_id: str, deadline: Deadline) -> Turn:
-        """Answer one question of a session and record the turn. A turn that fails leaves no trace in the history.
+    def ask(self, asked: Asked, deadline: Deadline, stop: Stop) -> Generator[Event]:
+        """Answer one question of a session and record the turn; the last event is `Done`.
+
+        A turn that fails leaves no trace in the history; one that is stopped is recorded as far as it came.
 
         Raises:
             DependencyDown: es_search is down (or llm_server, when `YIJU_ANSWER=generate`).
             Overloaded, DeadlineExceeded, Conflict, InvalidRequest: see the stages.
         """
-        with self._store.one_turn(session.id, deadline):
-            turn = self._answered(session, query, trace_id, deadline)
-            self._record(session, turn)
-        return turn
+        with self.running.one(asked.session, stop), self._store.one_turn(asked.session.id, deadline):
+            history = self._store.begin_turn(asked.session)
+            turn = yield from self._walk(asked, history, deadline, stop)
+            record(turn, self._store)
+        yield Done(turn)
+
+    def reply(self, asked: Asked, history: Sequence[Message], deadline: Deadline, stop: Stop) -> Generator[Event]:
+        """As `ask`, for a caller who brings the history along: no session is read or written."""
+        turn = yield from self._walk(asked, history, deadline, stop)
+        self._store.log(entry_of(turn))
+        yield Done(turn)
 
     def clear(self, session: SessionKey, deadline: Deadline) -> None:
         """Forget the session's history."""
         with self._store.one_turn(session.id, deadline):
             self._store.clear(session)
 
-    def _answered(self, session: SessionKey, query: str, trace_id: str, deadline: Deadline) -> Turn:
-        settings, timings = self._settings, dict[str, float]()
-        history = self._store.begin_turn(session)
-        speaks = language_of(query) in settings.languages
-        with _timed(timings, "understand"):
-            rewriter = self._llm if speaks else None
-            understood = understand(query, history, rewriter, deadline, settings.rewrite_budget_s)
-        with _timed(timings, "retrieve"):
-            retrieved = retrieve(understood.new_query, settings.top_k, self._search, deadline)
-        with _timed(timings, "answer"):
-            answered = answer(
-                understood,
-                retrieved,
-                history,
-                llm=self._llm,
-                languages=settings.languages,
-                deadline=deadline,
-                must_generate=settings.answer == "generate",
-                refuse_below=self._refuse_below,
-            )
-        return Turn(trace_id, understood, retrieved, answered, timings)
+    def _walk(self, asked: Asked, history: Sequence[Message], deadline: Deadline, stop: Stop) -> Walk:
+        current_stop.set(stop)
+        timings, lang = Timings(), language_of(asked.query)
+        bare = Understood(asked.query, asked.query, lang)
+        turn = Turn(asked, bare, NOTHING_RETRIEVED, (), stopped_before(lang), {})
+        past = [replace(message, content=without_marks(message.content)) for message in history]
+        try:
+            yield Status("understand")
+            with timings.measured("understand"):
+                turn = replace(turn, understood=self._understood(asked.query, past, deadline))
+            yield Status("retrieve", turn.understood.new_query)
+            with timings.measured("retrieve"):
+                found = retrieve(turn.understood, self._settings.top_k, self._search, deadline)
+                turn = replace(turn, retrieved=found)
+            yield Status("answer", turn.understood.new_query)
+            turn = yield from self._answered(turn, past, deadline, timings)
+        except Stopped:
+            pass  # the turn is as far as it came
+        return replace(turn, timings=timings.result())
 
-    def _record(self, session: SessionKey, turn: Turn) -> None:
-        understood, text = turn.understood, turn.answer.text
-        entry = Entry(
-            turn.trace_id,
-            session,
-            understood.query,
-            understood.new_query,
-            turn.found,
-            text,
-            turn.retrieved.engine,
-            turn.answer_mode,
-            refused=turn.answer.mode == "refuse",
-        )
-        self._store.record(entry, understood.new_query)
+    def _understood(self, query: str, history: Sequence[Message], deadline: Deadline) -> Understood:
+        speaks = language_of(query) in self._settings.languages
+        return understand(query, history, self._llm if speaks else None, deadline, self._settings.rewrite_budget_s)
+
+    def _answered(self, turn: Turn, history: Sequence[Message], deadline: Deadline, timings: Timings) -> Walk:
+        settings, understood, retrieved = self._settings, turn.understood, turn.retrieved
+        must_generate = settings.answer == "generate"
+        with timings.measured("retrieve"):
+            has_no_basis = lacks_basis(understood.new_query, retrieved, self._refuse_below)
+        if has_no_basis:
+            return (yield from self._whole(turn, refuse(understood), timings))
+        if self._llm is None:
+            return (yield from self._quoting(turn, None, timings))
+        if understood.lang not in settings.languages and not must_generate:
+            return (yield from self._quoting(turn, NOT_SPOKEN, timings))
+        with timings.measured("assemble"):
+            prompt = assemble(understood, retrieved.evidence, history, turn.asked.system)
+            turn = replace(turn, shown=show(understood.new_query, retrieved))
+        yield EvidenceFound(turn.shown)
+        check = partial(verify_sentence, evidence=retrieved.evidence, idf=retrieved.idf, lang=understood.lang)
+        rules = Rules(split_sentences, check, understood.lang)
+        try:
+            with timings.measured("answer"):
+                asked = Generating(self._llm, prompt, turn.asked.sampling, rules, deadline)
+                answer = yield from generate(asked, timings)
+        except MODEL_FAULTS as error:
+            deadline.remaining()
+            if must_generate:
+                raise
+            return (yield from self._quoting(turn, why_quoting(error), timings))
+        return replace(turn, answer=answer)
+
+    def _quoting(self, turn: Turn, why: Words | None, timings: Timings) -> Walk:
+        with timings.measured("answer"):
+            answer = quoted(extract(turn.understood, turn.retrieved), why, turn.understood.lang)
+        return (yield from self._whole(turn, answer, timings))
+
+    def _whole(self, turn: Turn, answer: Answer, timings: Timings) -> Walk:
+        """An answer that comes in one piece."""
+        shown = () if answer.mode == "refuse" else show(turn.understood.new_query, turn.retrieved, answer.quotes)
+        turn = replace(turn, shown=shown, answer=answer)
+        timings.first_token()
+        yield EvidenceFound(shown)
+        yield from told(answer)
+        return turn
 
 
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    began = perf_counter()
-    yield
-    timings[stage] = round((perf_counter() - began) * 1000, 2)
+def told_at_once(asked: Asked, text: str) -> Generator[Event]:
+    """A turn that no stage has to make: nothing is searched, checked or recorded."""
+    understood = Understood(asked.query, asked.query, language_of(asked.query))
+    turn = Turn(asked, understood, NOTHING_RETRIEVED, (), Answer(text, "extract"), Timings().result())
+    yield from (Delta(text), Done(turn))

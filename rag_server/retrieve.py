@@ -1,10 +1,14 @@
 """Stage 2: the passages for a question, from es_search."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from rag_server.turn import Evidence, Retrieved
+from rag_server.turn import Evidence, Retrieved, Understood
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
@@ -24,21 +28,74 @@ class _Found(BaseModel):
     hits: list[_Hit]
     idf: dict[str, float]
     engine: str
+    retrieval_mode: str = "lexical"
 
 
 class _TutorialFound(BaseModel):
     docs: list[str]
 
 
-def retrieve(question: str, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
+DEPTH = 30
+"""Passages of each search that are fused; a passage found by one search alone ranks behind what several agree on."""
+CONTEXT_WEIGHT = 0.5
+"""Of the earlier turn beside the question: measured on the development half of the follow-ups, flat from 0.3 to 0.7."""
+
+
+def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
     """At most `top_k` passages, best first.
 
-    A search service that knows only the tutorial's contract, `{"docs": [str, …]}`, will do: its passages come without
-    file and score, and all words count the same.
+    A rewritten question is searched as it was asked, too, and what the earlier turn answered is searched beside it; see
+    `fuse`. A question that stands alone is one search, a short one with a history two. A search service that knows only
+    the tutorial's contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all words
+    count the same.
 
     Raises:
         DependencyDown: it answered something else, or as ServiceClient.post.
     """
+    if understood.new_query == understood.query and not understood.context:
+        return _search(understood.query, top_k, client, deadline)
+    depth = max(top_k, DEPTH)
+    queries = tuple(dict.fromkeys((understood.new_query, understood.query)))
+    searches = [_search(query, depth, client, deadline) for query in queries]
+    rankings = [(found.evidence, _information(found, query)) for found, query in zip(searches, queries, strict=True)]
+    if understood.context:
+        beside = _search(understood.context, depth, client, deadline)
+        rankings.append((beside.evidence, CONTEXT_WEIGHT * rankings[0][1]))
+    idf = {term: value for found in searches for term, value in found.idf.items()}
+    return replace(searches[0], evidence=fuse(rankings, top_k), idf=idf)
+
+
+def fuse(rankings: Sequence[tuple[Sequence[Evidence], float]], top_k: int) -> tuple[Evidence, ...]:
+    """The `top_k` passages with the greatest weighted mean of scores over all rankings.
+
+    Scores, not ranks: they are shares of what a query could score, so with weights that say how much a query asks for
+    the sum is BM25's of all queries in one. Reciprocal ranks lose 5 to 13 points of R@2 here: a bare follow-up ranks
+    passages all the same, by chance.
+    """
+    total = sum(weight for _, weight in rankings) or 1.0
+    best: dict[str, Evidence] = {}
+    scores: dict[str, float] = defaultdict(float)
+    for evidence, weight in rankings:
+        for e, score in zip(evidence, _descending(evidence), strict=True):
+            best.setdefault(e.content, e)
+            scores[e.content] += weight / total * score
+    ranked = sorted(scores, key=lambda content: -scores[content])[:top_k]
+    return tuple(replace(best[content], n=n, score=scores[content]) for n, content in enumerate(ranked, start=1))
+
+
+def _descending(evidence: Sequence[Evidence]) -> list[float]:
+    """The scores, raised where a search had a better reason than its score to put a passage before others (a named
+    article, a document in force). Where there are none (the tutorial's contract), the order stands for them."""
+    scores = [e.score or 1 / (60 + e.n) for e in evidence]
+    return list(accumulate(reversed(scores), max))[::-1]
+
+
+def _information(found: Retrieved, question: str) -> float:
+    """How much a question asks for: the idf of its terms, each as often as it occurs."""
+    return sum(found.idf.get(term, 0.0) for term in question_terms(question))
+
+
+def _search(question: str, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
     body = client.post("/", {"question": question, "top_k": top_k}, deadline)
     try:
         return _read(question, body)
@@ -55,7 +112,7 @@ def _read(question: str, body: dict[str, Any]) -> Retrieved:
     if "hits" in body:
         found = _Found.model_validate(body)
         evidence = tuple(_evidence(n, hit) for n, hit in enumerate(found.hits, start=1))
-        return Retrieved(evidence, found.idf, found.engine)
+        return Retrieved(evidence, found.idf, found.engine, found.retrieval_mode)
     docs = _TutorialFound.model_validate(body).docs
     evidence = tuple(_bare(n, doc) for n, doc in enumerate(docs, start=1))
     return Retrieved(evidence, dict.fromkeys(question_terms(question), 1.0), "ES")

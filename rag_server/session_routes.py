@@ -9,15 +9,19 @@ from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from pydantic import Field, StringConstraints
 
+from rag_server.responses import FeedbackAnswer, History, SessionList, SessionRead, SessionShown, TrailBody
 from rag_server.store import Feedback, Period, Session, SessionKey, Store, as_json_array, as_tutorial
 from service_kit.errors import Forbidden, InvalidRequest
 from service_kit.settings import Settings
 from service_kit.web import Body, current_deadline, read_body
 from service_kit.web.keys import key_tag, require_admin
+from service_kit.web.openapi import documented
 
 MOST_SESSIONS = 1000
 _TITLE = "a string of 1 to 200 characters / 名称"
 _TIME = "Unix seconds, or a date or time such as 2026-01-31 or 2026-01-31T08:00:00+08:00"
+_TRAIL = "The trail with {}, for this machine or an admin key"
+_WANTED = {"since": _TIME, "until": _TIME, "session": "only this session's"}
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
@@ -57,11 +61,18 @@ def add_session_routes(app: Flask, settings: Settings, store: Store) -> None:
     """`/sessions`, `/feedback`, `/history.json`, `/trail`."""
 
     @app.post("/sessions")
+    @documented("Begin a session with an id that can not be guessed", body=NewSession, answers=SessionShown, status=201)
     def create() -> ResponseReturnValue:
         body = read_body(NewSession) if request.get_data().strip() else NewSession()
         return _shown(store.create(key_tag(settings), body.title)), 201
 
     @app.get("/sessions")
+    @documented(
+        "The caller's own sessions",
+        answers=SessionList,
+        errors=(400, 401, 403),
+        query={"limit": f"1 to {MOST_SESSIONS}"},
+    )
     def sessions() -> ResponseReturnValue:
         if not settings.accepted_keys:
             raise Forbidden(
@@ -73,15 +84,18 @@ def add_session_routes(app: Flask, settings: Settings, store: Store) -> None:
         return {"sessions": [_shown(one) for one in found]}
 
     @app.get("/sessions/<path:session_id>")
+    @documented("One session", answers=SessionRead, errors=(401, 404))
     def read(session_id: str) -> ResponseReturnValue:
         session, messages = store.read(caller_session(settings, session_id))
         return _shown(session) | {"messages": [{"role": one.role, "content": one.content} for one in messages]}
 
     @app.patch("/sessions/<path:session_id>")
+    @documented("Rename a session", body=Rename, answers=SessionShown, errors=(401, 404))
     def rename(session_id: str) -> ResponseReturnValue:
         return _shown(store.rename(caller_session(settings, session_id), read_body(Rename).title))
 
     @app.delete("/sessions/<path:session_id>")
+    @documented("Forget a session; the trail keeps its turns", errors=(401, 404, 409), status=204)
     def delete(session_id: str) -> ResponseReturnValue:
         session = caller_session(settings, session_id)
         with store.one_turn(session.id, current_deadline()):  # a turn on its way would bring it back
@@ -89,17 +103,20 @@ def add_session_routes(app: Flask, settings: Settings, store: Store) -> None:
         return "", 204
 
     @app.post("/feedback")
+    @documented("Say what an answer was worth", body=FeedbackBody, answers=FeedbackAnswer, errors=(401, 404))
     def feedback() -> ResponseReturnValue:
         body = read_body(FeedbackBody)
         store.add_feedback(body.trace_id, key_tag(settings), Feedback(body.score, body.comment))
         return {"status": "recorded", "trace_id": body.trace_id}
 
     @app.get("/history.json")
+    @documented(_TRAIL.format("the tutorial's keys"), answers=History, errors=(400, 401, 403), query=_WANTED)
     def history_json() -> ResponseReturnValue:
         require_admin(settings)
         return _array(map(as_tutorial, store.entries(*_wanted())))
 
     @app.get("/trail")
+    @documented(_TRAIL.format("all keys"), answers=TrailBody, errors=(400, 401, 403), query=_WANTED)
     def trail() -> ResponseReturnValue:
         require_admin(settings)
         return _array(store.entries(*_wanted()))

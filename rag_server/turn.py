@@ -1,9 +1,11 @@
 """The values that travel through the pipeline. All frozen; each stage makes new ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
+from service_kit.generation import FinishReason, Sampling, Usage
 from service_kit.words import Lang
 
 AnswerMode = Literal["generate", "extract", "refuse"]
@@ -11,11 +13,31 @@ AnswerMode = Literal["generate", "extract", "refuse"]
 
 @dataclass(frozen=True)
 class Message:
-    """One entry of a session's history. `standalone` is the question as it was searched (users' messages only)."""
+    """One entry of a session's history. `standalone` is the question as it was searched: of users' messages only, and
+    only when it was answered, so that a refused question never lends its topic to the next one."""
 
     role: Literal["user", "assistant"]
     content: str
     standalone: str | None = None
+
+
+class SessionKey(NamedTuple):
+    """Which session, and who asks for it: `owner` stands for the caller's API key, empty while keys are off."""
+
+    id: str
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it came in, with what its caller said about answering it."""
+
+    session: SessionKey
+    query: str
+    trace_id: str
+    system: str = ""
+    """What a caller of the OpenAI route wants the model to heed; other routes have none."""
+    sampling: Sampling = field(default_factory=Sampling)
 
 
 @dataclass(frozen=True)
@@ -25,6 +47,9 @@ class Understood:
     query: str
     new_query: str
     lang: Lang
+    context: str = ""
+    """Out of the turn that this one goes on from, to be searched beside the question: its answer; for a short question
+    that seems to stand alone, its question. Empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +81,12 @@ class Retrieved:
     evidence: tuple[Evidence, ...]
     idf: Mapping[str, float]
     engine: str
+    mode: str = "lexical"
+    """How the passages were found: es_search's `retrieval_mode`."""
+
+
+NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")
+"""What there is before the search."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +101,6 @@ class Quote:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the user reads, how it was made, the sentences that it quotes, and what he should know about it."""
-
-    text: str
-    mode: AnswerMode
-    quotes: tuple[Quote, ...] = ()
-    notices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class CheckedSentence:
     """A sentence of the answer, as it was written, and whether the passages that it cites support it."""
 
@@ -90,3 +111,59 @@ class CheckedSentence:
     added: bool
     reason: str | None
     """Why it is not verified."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the user reads, how it was made, the sentences that it quotes, and what he should know about it."""
+
+    text: str
+    mode: AnswerMode
+    quotes: tuple[Quote, ...] = ()
+    notices: tuple[str, ...] = ()
+    sentences: tuple[CheckedSentence, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    stopped: bool = False
+    """The user stopped it: `text` is as far as it came."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A passage with the spans of its text to look at: code points, [start, end)."""
+
+    evidence: Evidence
+    highlights: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One question with all that was made of it."""
+
+    asked: Asked
+    understood: Understood
+    retrieved: Retrieved
+    shown: tuple[Shown, ...]
+    """The passages that the answer rests on; none when it refuses."""
+    answer: Answer
+    timings: Mapping[str, float]
+    """Milliseconds of each stage that was reached."""
+
+    @property
+    def refused(self) -> bool:
+        return self.answer.mode == "refuse"
+
+    @property
+    def answer_mode(self) -> Literal["generate", "extract"]:
+        """A refusal is no generation."""
+        return "generate" if self.answer.mode == "generate" else "extract"
+
+    @property
+    def docs(self) -> tuple[str, ...]:
+        """The passages that the answer rests on, as the tutorial shows them."""
+        return tuple(shown.evidence.content for shown in self.shown)
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The passages that were found, shown or not."""
+        return tuple(e.content for e in self.retrieved.evidence)

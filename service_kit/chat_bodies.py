@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from service_kit.generation import Message, Sampling
@@ -30,6 +30,8 @@ def _is_text(part: dict[str, Any]) -> bool:
     return part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
+_PART = {"type": "object", "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}
+_CONTENT = {"anyOf": [{"type": "string"}, {"type": "array", "items": _PART | {"required": ["type", "text"]}}]}
 StopString = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -45,7 +47,7 @@ class MessageBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, BeforeValidator(_join_parts)]
+    content: Annotated[str, BeforeValidator(_join_parts), WithJsonSchema(_CONTENT)]
 
     def to_message(self) -> Message:
         return Message("system" if self.role == "developer" else self.role, self.content)

@@ -15,10 +15,13 @@
     ├── DependencyDown
     │   ├── ModelUnavailable
     │   └── IndexUnavailable
+    ├── VectorsMismatch
     ├── GenerationFailed
     ├── ClientGone
+    ├── Stopped
     └── IndexingError
         ├── IndexLocked
+        ├── PassagesRejected
         └── UnreadableFile
             └── UnreachableFile
 
@@ -153,6 +156,13 @@ class IndexUnavailable(DependencyDown):
     code = "index_unavailable"
 
 
+class VectorsMismatch(YijuError):
+    """The stored vectors were made by another model than the settings name; the message says what to do."""
+
+    status = 503
+    code = "vectors_mismatch"
+
+
 class GenerationFailed(YijuError):
     """The model broke while it generated: HTTP 200 with `status` 444 on llm_server's `POST /`."""
 
@@ -170,6 +180,16 @@ class ClientGone(YijuError):
         super().__init__("客户端已断开", "The client is gone")
 
 
+class Stopped(YijuError):
+    """The work was stopped on the user's word (`POST /stop`, or by hanging up); what was made of it is kept."""
+
+    status = 499
+    code = "stopped"
+
+    def __init__(self) -> None:
+        super().__init__("已停止", "Stopped")
+
+
 class IndexingError(YijuError):
     """es_index can not go on; nothing that was indexed before is lost."""
 
@@ -180,6 +200,20 @@ class IndexLocked(IndexingError):
     """Another es_index process is writing this index."""
 
     code = "index_locked"
+
+
+class PassagesRejected(IndexingError):
+    """The engine refuses some passages of a commit; the others are stored. `reasons`: what it says, by id."""
+
+    code = "passages_rejected"
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        first = next(iter(reasons.values()))
+        super().__init__(
+            f"索引拒绝了 {len(reasons)} 个段落，例如：{first}",
+            f"The index refused {len(reasons)} passages, such as: {first}",
+        )
+        self.reasons = dict(reasons)
 
 
 class UnreadableFile(IndexingError):

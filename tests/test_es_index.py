@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tantivy
 
+from es_index.plan import plan, status
 from es_index.report import Report
 from es_index.run import index_directory
 from service_kit.errors import IndexingError
@@ -229,21 +230,76 @@ def test_directory_that_never_was_is_refused(settings: Settings, tmp_path: Path,
     assert not (settings.data / "index").exists()
 
 
-@pytest.mark.parametrize("lost", ["index", "manifest.sqlite"])
-def test_lost_index_or_manifest_is_made_good(settings: Settings, texts: Path, tmp_path: Path, lost: str) -> None:
+def test_lost_index_is_made_good(settings: Settings, texts: Path, tmp_path: Path) -> None:
     write(tmp_path / "other", {"d.txt": "丁题\n丁文"})
     index_directory(settings, str(tmp_path / "other"))
     index_directory(settings, str(texts))
-    (settings.data / lost).rename(tmp_path / "lost")
+    (settings.data / "index").rename(tmp_path / "lost")
     (texts / "a.txt").unlink()
     report = index_directory(settings, str(texts))
     assert report.begun_anew
-    assert report.forgotten == ([str(tmp_path / "other")] if lost == "index" else [])
+    assert report.forgotten == [str(tmp_path / "other")]
     assert indexed(settings) == {"乙文": "sub/b.TXT"}
 
 
-def test_manifest_that_is_no_database_counts_as_lost(settings: Settings, texts: Path) -> None:
+@pytest.mark.parametrize("damage", ["gone", "garbage"])
+def test_index_without_its_manifest_is_emptied_only_when_told(settings: Settings, texts: Path, damage: str) -> None:
     index_directory(settings, str(texts))
-    (settings.data / "manifest.sqlite").write_bytes(b"garbage" * 1000)
-    assert index_directory(settings, str(texts)).begun_anew
+    manifest = settings.data / "manifest.sqlite"
+    manifest.unlink()
+    if damage == "garbage":
+        manifest.write_bytes(b"garbage" * 1000)
+    (texts / "a.txt").unlink()
+    for _ in range(2):
+        with pytest.raises(IndexingError, match=r"holds 2 passages.*--begin-anew"):
+            index_directory(settings, str(texts))
+        with pytest.raises(IndexingError, match="holds 2 passages"):
+            plan(settings, str(texts))
+        manifest.unlink()
+    assert status(settings)["known_passages"] is None
     assert set(indexed(settings)) == {"甲文", "乙文"}
+    assert plan(settings, str(texts), begin_anew=True).passages == 1
+    assert index_directory(settings, str(texts), begin_anew=True).begun_anew
+    assert set(indexed(settings)) == {"乙文"}
+    assert not index_directory(settings, str(texts), begin_anew=True).begun_anew
+
+
+def test_dry_run_says_what_a_run_then_does(settings: Settings, texts: Path, tmp_path: Path) -> None:
+    def agree() -> Report:
+        before = sorted(settings.data.rglob("*")), commits(settings) if settings.data.exists() else None
+        planned = plan(settings, str(texts))
+        assert before == (sorted(settings.data.rglob("*")), commits(settings) if settings.data.exists() else None)
+        done = index_directory(settings, str(texts))
+        assert planned.to_json() == done.to_json()
+        return done
+
+    assert agree().begun_anew
+    write(tmp_path / "other", {"d.txt": "丁题\n丁文", "e.txt": "甲题\n甲文"})
+    index_directory(settings, str(tmp_path / "other"))
+    write(texts, {"a.txt": "甲题\n改文", "new.txt": "新题\n新文", "same.txt": "新题\n新文", "bad.txt": b"\0\1"})
+    (texts / "sub/b.TXT").unlink()
+    assert counts(agree()) == (2, 1, 0, 1, 1)
+    assert counts(agree()) == (0, 0, 3, 0, 1)
+    with pytest.raises(IndexingError, match="No directory"):
+        plan(settings, str(tmp_path / "nowhere"))
+
+
+def test_status(settings: Settings, texts: Path) -> None:
+    assert status(settings)["trouble"]["en"].startswith("There is no index yet")
+    index_directory(settings, str(texts))
+    assert status(settings) == {
+        "engine": "embedded",
+        "passages": 2,
+        "trouble": None,
+        "known_passages": 2,
+        "directories": {str(texts): 2},
+        "unsettled": 0,
+    }
+
+
+def test_untouched_files_are_not_read(settings: Settings, texts: Path) -> None:
+    index_directory(settings, str(texts))
+    write(texts, {"a.txt": "甲题\n改文", "new.txt": "新题\n新文"})
+    report = index_directory(settings, str(texts), untouched=[Path("a.txt"), Path("new.txt"), Path("gone.txt")])
+    assert counts(report) == (1, 0, 2, 0, 0)
+    assert set(indexed(settings)) == {"甲文", "乙文", "新文"}

@@ -207,7 +207,7 @@ def test_killed_anywhere_again_and_again(settings: Settings, texts: Path) -> Non
     dice = random.Random(7)
     for n in range(1500):
         (texts / f"more{n}.txt").write_text(f"多{n}\n" + "专项债务收入偿还预算" * 30 + str(n), encoding="utf-8")
-    for _ in range(6):
+    for _ in range(20):
         process = subprocess.Popen([sys.executable, "-m", "es_index", str(texts)], cwd=ROOT, stderr=subprocess.DEVNULL)
         try:
             process.wait(timeout=dice.uniform(0.3, 1.2))

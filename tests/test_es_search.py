@@ -57,6 +57,40 @@ def test_metadata_is_shown_but_no_part_of_docs(client: FlaskClient) -> None:
     assert body["docs"] == ["预算法\n预算经人民代表大会批准。"]
 
 
+def test_filters_and_what_a_hit_says_of_itself(settings: Settings) -> None:
+    old = Passage("旧办法", "债务限额按旧办法执行。", issuer="财政部", issued="2015-01-01", repealed="2020-01-01")
+    new = Passage(
+        "新办法", "债务限额按新办法执行。", issuer="财政部、证监会", issued="2020-01-01", doc_no="财预〔2020〕1号"
+    )
+    with closing(open_writer(settings)) as writer:
+        writer.upsert([old, new])
+        writer.commit()
+    client = create_app(settings).test_client()
+
+    def titles(**filters: str) -> list[str]:
+        body = client.post("/", json={"question": "债务限额", "filters": filters}).get_json()
+        return [hit["title"] for hit in body["hits"]]
+
+    assert titles() == ["新办法", "旧办法"]
+    assert titles(as_of="2019-06-01") == titles(status="repealed") == ["旧办法"]
+    assert titles(as_of="2021-06-01") == titles(status="in_force") == titles(issuer="证监会") == ["新办法"]
+    first, second = client.post("/", json={"question": "财预[2020]1号的债务限额", "filters": None}).get_json()["hits"]
+    assert (first["status"], first["repealed"], first["exact"]) == ("in_force", False, True)
+    assert (second["status"], second["repealed"], second["exact"]) == ("repealed", True, False)
+    assert first["highlights"] == [[0, 4]]
+
+
+def test_selftest(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:
+    answer = client.get("/selftest")
+    assert answer.status_code == 200
+    assert [one["ok"] for one in answer.get_json()["probes"]] == [True, True, True]
+    assert client.get("/readyz").get_json()["dependencies"]["selftest"]["ok"]
+    empty = create_app(settings.model_copy(update={"data": tmp_path / "none"})).test_client()
+    answer = empty.get("/selftest")
+    assert answer.status_code == 503
+    assert "python -m es_index" in answer.get_json()["probes"][-1]["message"]
+
+
 def test_tutorial_client_without_content_type(client: FlaskClient) -> None:
     answer = client.post("/", data='{"question": "债务", "top_k": 1, "unknown": 0}'.encode())
     assert len(answer.get_json()["docs"]) == 1
@@ -101,6 +135,12 @@ BAD = {
     "fraction as top_k": b'{"question": "x", "top_k": 1.5}',
     "text as top_k": b'{"question": "x", "top_k": "2"}',
     "true as top_k": b'{"question": "x", "top_k": true}',
+    "filters no object": b'{"question": "x", "filters": "in_force"}',
+    "unknown filter": b'{"question": "x", "filters": {"state": "in_force"}}',
+    "unknown status": b'{"question": "x", "filters": {"status": "valid"}}',
+    "as_of no date": b'{"question": "x", "filters": {"as_of": "2016-02-30"}}',
+    "as_of a number": b'{"question": "x", "filters": {"as_of": 20160101}}',
+    "blank issuer": b'{"question": "x", "filters": {"issuer": " "}}',
     "deep": b"[" * 100_000,
 }
 
@@ -112,7 +152,7 @@ def test_bad_bodies(client: FlaskClient, data: bytes) -> None:
     error = answer.get_json()["error"]
     assert error["code"] == "invalid_request"
     assert error["message"]
-    assert set(error["allowed"]) == {"question", "top_k"}
+    assert set(error["allowed"]) == {"question", "top_k", "filters", "explain"}
 
 
 def test_too_large_a_body(client: FlaskClient) -> None:

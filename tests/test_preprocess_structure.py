@@ -2,6 +2,7 @@
 
 import pytest
 
+from service_kit.numerals import first_date, to_int
 from tools.preprocess.blocks import Block, Paragraph, Table
 from tools.preprocess.readers.docx_numbering import chinese
 from tools.preprocess.structure import marks
@@ -10,7 +11,6 @@ from tools.preprocess.structure.captions import with_captions
 from tools.preprocess.structure.contents import drop_contents
 from tools.preprocess.structure.facts import Facts, find_facts, find_signature
 from tools.preprocess.structure.front import split_front
-from tools.preprocess.structure.numerals import first_date, to_int
 from tools.preprocess.structure.outline import outline
 from tools.preprocess.structure.text import join_lines, tidy
 

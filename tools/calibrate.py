@@ -20,9 +20,9 @@ from es_index.scan import list_files, read_passage
 from rag_server.calibration import Calibration
 from rag_server.confidence import LOOKED_AT, confidence
 from tools.console import run_tool
-from tools.evaluate_retrieval import read_lines
 from tools.evaluation.cases import read_cases
 from tools.evaluation.measures import auroc, share_below, threshold_at
+from tools.retrieval_set import read_lines
 
 STEPS = 20
 

@@ -7,11 +7,11 @@ from rag_server.store.store import (
     Feedback,
     Period,
     Session,
-    SessionKey,
     Store,
     as_json_array,
     as_tutorial,
 )
+from rag_server.turn import SessionKey
 
 __all__ = [
     "HISTORY_LIMIT",

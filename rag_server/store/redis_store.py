@@ -30,12 +30,11 @@ from rag_server.store.store import (
     Feedback,
     Period,
     Session,
-    SessionKey,
     new_id,
     no_session,
     no_turn,
 )
-from rag_server.turn import Message
+from rag_server.turn import Message, SessionKey
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
 
@@ -91,6 +90,11 @@ class RedisStore:
             pipe.ltrim(_messages(session.id), -HISTORY_LIMIT, -1)
             self._touch(pipe, session)
             self._append(pipe, entry, now)
+            pipe.execute()
+
+    def log(self, entry: Entry) -> None:
+        with _failing_as_dependency(), self._redis.pipeline(transaction=True) as pipe:
+            self._append(pipe, entry, self._clock())
             pipe.execute()
 
     def clear(self, session: SessionKey) -> None:

@@ -18,13 +18,12 @@ from rag_server.store.store import (
     Feedback,
     Period,
     Session,
-    SessionKey,
     new_id,
     no_session,
     no_turn,
 )
 from rag_server.store.turns import Turns
-from rag_server.turn import Message
+from rag_server.turn import Message, SessionKey
 from service_kit.deadline import Deadline
 
 _PAGE = 500
@@ -79,6 +78,10 @@ class SqliteStore:
                 (session.id, HISTORY_LIMIT),
             )
             self._append(db, entry, now)
+
+    def log(self, entry: Entry) -> None:
+        with self.database.transaction() as db:
+            self._append(db, entry, self._clock())
 
     def clear(self, session: SessionKey) -> None:
         with self.database.transaction() as db:

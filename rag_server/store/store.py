@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from rag_server.turn import Message
+from rag_server.turn import Message, SessionKey
 from service_kit.deadline import Deadline
 from service_kit.errors import Conflict, NotFound
 
@@ -19,13 +19,6 @@ TITLE_LENGTH = 40
 """Characters of the first question that name a session until it is renamed."""
 TUTORIAL_KEYS = ("query", "new_query", "docs", "response", "retrieval")
 """Of an entry in the tutorial's `history.json`."""
-
-
-class SessionKey(NamedTuple):
-    """Which session, and who asks for it: `owner` stands for the caller's API key, empty while keys are off."""
-
-    id: str
-    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,9 @@ class Store(Protocol):
     def record(self, entry: Entry, standalone: str | None) -> None:
         """Add one turn to its session and to the trail, both or neither; on disk (as safe as the server makes it)
         when this returns. `standalone` is the question in full form, None when it set no topic."""
+
+    def log(self, entry: Entry) -> None:
+        """Add one turn that belongs to no session to the trail."""
 
     def clear(self, session: SessionKey) -> None:
         """Forget a session's history; the session stays its owner's, the trail keeps its turns."""

@@ -11,6 +11,7 @@ Full-width letters and digits and the like are folded (NFKC) and letters lower-c
 
 import re
 import unicodedata
+from operator import add
 
 import rjieba
 
@@ -77,7 +78,9 @@ def fold(text: str) -> str:
 
 def _words(folded: str) -> list[str]:
     """jieba's words that hold a letter or a digit."""
-    return [word[:MAX_TERM_LENGTH] for word in rjieba.cut(folded) if any(map(str.isalnum, word))]
+    cut = rjieba.cut(folded)
+    # The first test is nearly always enough, and ten times as fast.
+    return [word[:MAX_TERM_LENGTH] for word in cut if word[0].isalnum() or any(map(str.isalnum, word))]
 
 
 def _bigrams(folded: str) -> list[str]:
@@ -86,7 +89,7 @@ def _bigrams(folded: str) -> list[str]:
     for run in _RUN.finditer(folded):
         piece = run.group()
         if run["han"] and len(piece) > 1:
-            terms.extend(piece[i : i + 2] for i in range(len(piece) - 1))
+            terms.extend(map(add, piece, piece[1:]))
         else:
             terms.append(piece[:MAX_TERM_LENGTH])
     return terms

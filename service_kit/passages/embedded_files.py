@@ -2,13 +2,17 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 
 import tantivy
 
 from service_kit.passages import analysis
+from service_kit.passages.passage import Passage
+from service_kit.passages.references import article_keys, doc_no_keys, issuer_keys
+from service_kit.passages.validity import validity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION = f"{SCHEMA_VERSION}.{analysis.VERSION}"
 """An index of another version holds other fields or other terms; it is not searched but built anew."""
 
@@ -42,12 +46,38 @@ def index_directory(data: Path) -> Path:
 
 
 def build_schema() -> tantivy.Schema:
-    """`id` to delete by; `terms` to search (no positions: no phrase is ever asked); `passage` to show, as JSON."""
+    """`id` to delete by; `terms` to search (no positions: no phrase is ever asked); `keys` to look up and filter by,
+    see `passage_keys`; `begins` and `ends` of validity, as `day_number`s; `passage` to show, as JSON."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("id", stored=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("terms", tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("keys", tokenizer_name="raw", index_option="basic")
+    builder.add_unsigned_field("begins", fast=True)
+    builder.add_unsigned_field("ends", fast=True)
     builder.add_bytes_field("passage", stored=True)
     return builder.build()
+
+
+NEVER = 99_999_999
+"""The `ends` of what has none; the `begins` of what has none is 0."""
+REPEALED = "repealed"
+"""Key of passages that are repealed or will be."""
+UNDATED = "repealed undated"
+"""Key of those whose repeal has no date."""
+
+
+def passage_keys(passage: Passage) -> list[str]:
+    """文号, articles and issuers, each kind with its own prefix, and whether there is a repeal."""
+    valid = validity(passage)
+    keys = [f"no:{key}" for key in doc_no_keys(passage.doc_no)]
+    keys += [f"article:{key}" for key in article_keys(passage)]
+    keys += [f"issuer:{key}" for key in issuer_keys(passage.issuer)]
+    return keys + [REPEALED] * (valid.ended or valid.ends is not None) + [UNDATED] * valid.ended
+
+
+def day_number(day: date) -> int:
+    """2016-11-09 -> 20161109"""
+    return day.year * 10_000 + day.month * 100 + day.day
 
 
 def commit_stamp(directory: Path) -> tuple[int, int, int]:

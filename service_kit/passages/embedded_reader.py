@@ -2,9 +2,10 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,17 @@ from service_kit.passages.embedded_files import (
     index_directory,
     read_marker,
 )
-from service_kit.passages.index import Hit, SearchResult
+from service_kit.passages.embedded_search import CandidateSearch
+from service_kit.passages.filters import NO_FILTERS, Filters
+from service_kit.passages.index import Hit, Probe, SearchResult
+from service_kit.passages.ordering import Candidate, as_hits, ordered
 from service_kit.passages.passage import Passage
-from service_kit.passages.weights import WeighedTerm, weigh
+from service_kit.passages.references import named_in
+from service_kit.passages.selftest import DEPTH, own_question, probe, probe_analysis, probe_found
+from service_kit.passages.weights import MAX_QUESTION_LENGTH, weigh
+from service_kit.words import Words
 
 logger = logging.getLogger(__name__)
-
-MAX_QUESTION_LENGTH = 50_000
-"""Characters of a question that are looked at; with them a search stays well under a second."""
-
-_SCORE_DIGITS = 4
-"""Scores are single-precision sums whose last digits depend on the order of addition."""
 
 
 @dataclass(frozen=True)
@@ -52,23 +53,27 @@ class EmbeddedReader:
         self._lock = threading.Lock()
         self._current: _Snapshot | None = None
 
-    def search(self, question: str, top_k: int) -> SearchResult:
+    def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
+        return self._answer(question, filters, top_k, lambda search: search.candidates(top_k))
+
+    def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
+        return self._answer(question, filters, len(ids), lambda search: search.these(ids)).hits
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
         with self._unusable_when_broken():
-            snapshot = self._filled_snapshot()
-            searcher = snapshot.searcher
-            weighed = weigh(
-                question_terms(question[:MAX_QUESTION_LENGTH]),
-                snapshot.documents,
-                lambda term: int(searcher.doc_freq("terms", term)),
-            )
-            best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in weighed)
-            hits = tuple(
-                Hit(
-                    Passage.from_json(document["passage"][0]), document["id"][0], score, min(1.0, score / best_possible)
-                )
-                for score, document in self._best(searcher, weighed, top_k)
-            )
-        return SearchResult(hits, {term.term: term.idf for term in weighed})
+            searcher = self._filled_snapshot().searcher
+            search = CandidateSearch(self._schema, searcher, (), named_in(""), NO_FILTERS, date.today())
+            return [candidate.passage for candidate in search.these(ids)]
+
+    def ids(self) -> set[str]:
+        with self._unusable_when_broken():
+            searcher = self._snapshot().searcher
+            found = searcher.search(tantivy.Query.all_query(), max(1, int(searcher.num_docs)), count=False).hits
+            return {searcher.doc(at)["id"][0] for _, at in found}
+
+    def version(self) -> object:
+        with self._unusable_when_broken():
+            return self._snapshot().stamp
 
     def count(self) -> int:
         with self._unusable_when_broken():
@@ -78,36 +83,42 @@ class EmbeddedReader:
         with self._unusable_when_broken():
             return {"engine": "embedded", "passages": int(self._filled_snapshot().searcher.num_docs)}
 
+    def selftest(self) -> list[Probe]:
+        analysis = probe_analysis()
+        try:
+            with self._unusable_when_broken():
+                searcher = self._filled_snapshot().searcher
+                at = searcher.search(tantivy.Query.all_query(), 1, count=False).hits[0][1]
+                known = Passage.from_json(searcher.doc(at)["passage"][0])
+            found = self.search(own_question(known), DEPTH).hits
+        except IndexUnavailable as error:
+            return [analysis, probe("index", ok=False, words=error.words)]
+        size = Words(f"索引共有 {searcher.num_docs} 个段落", f"The index holds {searcher.num_docs} passages")
+        return [analysis, probe("index", ok=True, words=size), probe_found(known, found)]
+
     def close(self) -> None:
         self._current = None
 
-    def _best(
-        self, searcher: tantivy.Searcher, weighed: Sequence[WeighedTerm], top_k: int
-    ) -> list[tuple[float, tantivy.Document]]:
-        """The `top_k` best documents with their scores; equal scores in the order of their ids."""
-        clauses = [
-            (
-                tantivy.Occur.Should,
-                tantivy.Query.boost_query(
-                    tantivy.Query.term_query(self._schema, "terms", term.term, "freq"), float(term.repeats)
-                ),
+    def _answer(
+        self, question: str, filters: Filters, top_k: int, find: Callable[[CandidateSearch], list[Candidate]]
+    ) -> SearchResult:
+        """Hits and idf of what `find` finds in the newest commit."""
+        question = question[:MAX_QUESTION_LENGTH]
+        today = date.today()
+        references = named_in(question)
+        with self._unusable_when_broken():
+            snapshot = self._filled_snapshot()
+            searcher = snapshot.searcher
+            terms = weigh(
+                question_terms(question),
+                snapshot.documents,
+                lambda term: int(searcher.doc_freq("terms", term)),
             )
-            for term in weighed
-            if term.frequency
-        ]
-        if not clauses:
-            return []
-        query = tantivy.Query.boolean_query(clauses)
-        # tantivy breaks ties by position in the index, so all that tie with the last place must be seen.
-        limit = top_k + 8
-        while True:
-            found = [(round(score, _SCORE_DIGITS), at) for score, at in searcher.search(query, limit, count=False).hits]
-            if len(found) < limit or found[-1][0] < found[top_k - 1][0]:
-                break
-            limit *= 4
-        last_place = found[:top_k][-1][0] if found else 0.0
-        documents = [(score, searcher.doc(at)) for score, at in found if score >= last_place]
-        return sorted(documents, key=lambda one: (-one[0], one[1]["id"][0]))[:top_k]
+            candidates = find(CandidateSearch(self._schema, searcher, terms, references, filters, today))
+        idf = {term.term: term.idf for term in terms}
+        best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in terms)
+        ranked = ordered(candidates, references, filters.day(today), top_k)
+        return SearchResult(as_hits(ranked, question, idf, best_possible), idf)
 
     def _filled_snapshot(self) -> _Snapshot:
         snapshot = self._snapshot()

@@ -10,8 +10,18 @@ import tantivy
 
 from service_kit.errors import IndexingError, IndexLocked
 from service_kit.passages.analysis import passage_terms
-from service_kit.passages.embedded_files import VERSION, Marker, build_schema, index_directory, read_marker
+from service_kit.passages.embedded_files import (
+    NEVER,
+    VERSION,
+    Marker,
+    build_schema,
+    day_number,
+    index_directory,
+    passage_keys,
+    read_marker,
+)
 from service_kit.passages.passage import Passage
+from service_kit.passages.validity import validity
 
 _HEAP_BYTES = 64_000_000
 _THREADS = 1
@@ -34,13 +44,10 @@ class EmbeddedWriter:
 
     def upsert(self, passages: Iterable[Passage]) -> None:
         for passage in passages:
-            self.delete([passage.id])
-            document = tantivy.Document()
-            document.add_text("id", passage.id)
-            document.add_text("terms", " ".join(passage_terms(passage.title, passage.text)))
-            document.add_bytes("passage", passage.to_json())
+            passage_id = passage.id
+            self.delete([passage_id])
             with _failing_as_indexing():
-                self._writer.add_document(document)
+                self._writer.add_document(_document(passage_id, passage))
 
     def delete(self, ids: Iterable[str]) -> None:
         for passage_id in ids:
@@ -62,6 +69,19 @@ class EmbeddedWriter:
             if self._dirty:
                 self._writer.rollback()
             self._writer.wait_merging_threads()
+
+
+def _document(passage_id: str, passage: Passage) -> tantivy.Document:
+    valid = validity(passage)
+    document = tantivy.Document()
+    document.add_text("id", passage_id)
+    document.add_text("terms", " ".join(passage_terms(passage.title, passage.text)))
+    for key in passage_keys(passage):
+        document.add_text("keys", key)
+    document.add_unsigned("begins", day_number(valid.begins) if valid.begins else 0)
+    document.add_unsigned("ends", day_number(valid.ends) if valid.ends else NEVER)
+    document.add_bytes("passage", passage.to_json())
+    return document
 
 
 @contextmanager

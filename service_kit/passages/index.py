@@ -1,21 +1,39 @@
 """The passage index as its users see it, whatever engine stands behind."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypedDict
 
+from service_kit.passages.filters import NO_FILTERS, Filters
+from service_kit.passages.highlights import Span, highlights
 from service_kit.passages.passage import Passage
+from service_kit.passages.validity import Status
 
 
 @dataclass(frozen=True)
 class Hit:
     """One found passage. `score` is BM25's; `normalised_score` is its share (0..1) of what the question could score:
-    0.6 says that the passage holds, weighed by rarity, about 60 % of the question."""
+    0.6 says that the passage holds, weighed by rarity, about 60 % of the question. Hits stand in the order of
+    `ordering.ordered`, which is not always that of the scores."""
 
     passage: Passage
     id: str
     score: float
     normalised_score: float
+    status: Status = "unknown"
+    """As of the day that the filters name, or today."""
+    exact: bool = False
+    """Whether the question names this very document by its 文号, or this article of its law."""
+    factor: float = 1.0
+    """What its score is worth beside others' (see `ordering`)."""
+    idf: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Of the question's terms."""
+
+    @property
+    def highlights(self) -> tuple[Span, ...]:
+        """`[start, end)` in code points of the passage's text: the question's words. Found when asked for: a hundred
+        candidates are weighed for each one that is shown."""
+        return highlights(self.passage.text, self.idf)
 
 
 @dataclass(frozen=True)
@@ -26,21 +44,47 @@ class SearchResult:
     idf: Mapping[str, float]
 
 
+class Probe(TypedDict):
+    """One line of a self-test; `message` says what was seen, or what is wrong and what to do."""
+
+    name: str
+    ok: bool
+    message: str
+
+
 class PassageReader(Protocol):
     """Searches. Safe to share between threads; what a writer commits is seen by the next search.
 
-    May be opened before there is an index. Every method but `close` raises IndexUnavailable, which says what to do,
-    as long as the index is missing or unusable; `search` and `check` also while it is empty.
+    May be opened before there is an index. Every method but `close` and `selftest` raises IndexUnavailable, which says
+    what to do, as long as the index is missing or unusable; `search` and `check` also while it is empty.
     """
 
-    def search(self, question: str, top_k: int) -> SearchResult:
-        """The `top_k` best passages, equal scores in a fixed order; none when the question has no usable term."""
+    def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
+        """The `top_k` best passages that `filters` allow, equal scores in a fixed order; none when the question has
+        no usable term and names no document."""
+
+    def score(self, question: str, ids: Sequence[str], filters: Filters = NO_FILTERS) -> tuple[Hit, ...]:
+        """Of these passages those that there are and that `filters` allow, with the scores that `search` would give
+        them; 0 when they share no term with the question."""
+
+    def fetch(self, ids: Sequence[str]) -> list[Passage]:
+        """Of these passages those that there are, in no order."""
+
+    def ids(self) -> set[str]:
+        """The ids of all passages."""
+
+    def version(self) -> object:
+        """Another value after each commit."""
 
     def count(self) -> int:
         """How many passages the index holds."""
 
     def check(self) -> dict[str, Any]:
         """Facts for `/readyz`."""
+
+    def selftest(self) -> list[Probe]:
+        """Whether the index can be trusted: Chinese is cut as Chinese, a passage of it is found by its own words.
+        Ends with the first probe that fails; never raises IndexUnavailable."""
 
     def close(self) -> None:
         """Let go of files and connections."""

@@ -44,6 +44,24 @@ class Manifest:
             path.unlink()  # no database: nothing is known any more, as if it had been deleted
             self._db = _open(path)
 
+    @classmethod
+    def peek(cls, data: Path) -> "Manifest | None":
+        """To read only; None when there is none, none that can be read, or one that is not yet any index's."""
+        try:
+            db = sqlite3.connect(f"{(data / 'manifest.sqlite').absolute().as_uri()}?mode=ro", uri=True)
+        except sqlite3.OperationalError:
+            return None
+        try:
+            known = db.execute("SELECT count(*) FROM facts WHERE name = 'index_id'").fetchone()[0] > 0
+        except sqlite3.DatabaseError:
+            known = False
+        if not known:
+            db.close()
+            return None
+        manifest = cls.__new__(cls)
+        manifest._db = db
+        return manifest
+
     def close(self) -> None:
         self._db.close()
 

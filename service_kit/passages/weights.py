@@ -2,13 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import groupby
 
+MAX_QUESTION_LENGTH = 50_000
+"""Characters of a question that are looked at; with them a search stays well under a second."""
 MAX_TERMS = 256
 """Terms searched for; more make a search slow and hardly better."""
 MAX_REPEATS = 8
 """How often a term counts at most, however often it is repeated."""
+
+LONG_RUN = 16
+"""Known terms in a row that are surely no accident."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +35,37 @@ def inverse_document_frequency(documents: int, frequency: int) -> float:
 
 def weigh(terms: Sequence[str], documents: int, frequency_of: Callable[[str], int]) -> list[WeighedTerm]:
     """The terms of a question that count, rarest first: at most MAX_TERMS that the index has, and MAX_TERMS that it
-    has not. Those add nothing to any score, but tell how much of the question the index does not know."""
-    weighed = []
-    for term, count in Counter(terms).items():
-        frequency = frequency_of(term)
-        idf = inverse_document_frequency(documents, frequency)
-        weighed.append(WeighedTerm(term, min(count, MAX_REPEATS), frequency, idf))
-    weighed.sort(key=lambda term: (term.frequency, term.term))
-    known = [term for term in weighed if term.frequency]
-    unknown = [term for term in weighed if not term.frequency]
-    return unknown[:MAX_TERMS] + known[:MAX_TERMS]
+    has not. Those add nothing to any score, but tell how much of the question the index does not know.
+
+    Of too many, those go first that stand among other known ones, `terms` being in the order of the text: a quotation
+    is a long run of known terms, and the rare ones that noise hits upon by chance stand alone.
+    """
+    counts = Counter(terms)
+    frequencies = {term: frequency_of(term) for term in counts}
+    known = [term for term, frequency in frequencies.items() if frequency]
+    unknown = [term for term, frequency in frequencies.items() if not frequency]
+    if len(known) > MAX_TERMS:
+        runs = _longest_runs(terms, frequencies)
+        known = nsmallest(MAX_TERMS, known, key=lambda term: (-runs[term], frequencies[term], term))
+    known.sort(key=lambda term: (frequencies[term], term))
+    return [
+        WeighedTerm(
+            term,
+            min(counts[term], MAX_REPEATS),
+            frequencies[term],
+            inverse_document_frequency(documents, frequencies[term]),
+        )
+        for term in nsmallest(MAX_TERMS, unknown) + known
+    ]
+
+
+def _longest_runs(terms: Sequence[str], frequencies: Mapping[str, int]) -> dict[str, int]:
+    """For each known term the length of the longest run of known ones that it stands in; LONG_RUN is the most."""
+    longest: dict[str, int] = {}
+    for is_known, run in groupby(terms, key=lambda term: frequencies[term] > 0):
+        if is_known:
+            members = list(run)
+            length = min(len(members), LONG_RUN)
+            for term in members:
+                longest[term] = max(length, longest.get(term, 0))
+    return longest

@@ -1,6 +1,6 @@
 """The web side that the four services share: app factory, request bodies, metrics, WSGI server."""
 
-from service_kit.web.app_factory import Check, create_base_app, current_deadline
+from service_kit.web.app_factory import Check, create_base_app, current_deadline, error_body
 from service_kit.web.bodies import Body, read_body
 from service_kit.web.metrics import registry_of
 from service_kit.web.presence import watch_client
@@ -12,6 +12,7 @@ __all__ = [
     "Check",
     "create_base_app",
     "current_deadline",
+    "error_body",
     "read_body",
     "registry_of",
     "run_service",

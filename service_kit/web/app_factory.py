@@ -9,11 +9,12 @@ import time
 import uuid
 from collections.abc import Callable
 from threading import BoundedSemaphore
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from flask_cors import CORS
+from pydantic import BaseModel
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from service_kit import deadline as deadlines
@@ -23,10 +24,14 @@ from service_kit.logs import event, request_id
 from service_kit.settings import Service, Settings
 from service_kit.web.keys import OPEN_PATHS, require_key
 from service_kit.web.metrics import add_metrics
+from service_kit.web.openapi import documented
+from service_kit.words import Lang
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = "X-Request-ID"
+RETRY_AFTER_S = 5
+"""Said where an overload or a dependency that is down does not say better."""
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
 _NO_CORS = r"/(?!history\.json|trail).*"
 """All paths but the trail, which a page from elsewhere must never read through the administrator's browser."""
@@ -38,6 +43,21 @@ class Check(NamedTuple):
     name: str
     run: Callable[[], dict[str, Any]]
     required: bool = True
+
+
+class Alive(BaseModel):
+    """The body of `/healthz`."""
+
+    status: Literal["alive"]
+    service: str
+
+
+class Ready(BaseModel):
+    """The body of `/readyz`: what each dependency says of itself."""
+
+    status: Literal["ready", "not ready"]
+    service: str
+    dependencies: dict[str, dict[str, Any]]
 
 
 ErrorShape = Callable[[dict[str, Any], YijuError], dict[str, Any]]
@@ -68,6 +88,22 @@ def current_deadline() -> Deadline:
     """The current request's deadline, from `X-Deadline`."""
     deadline: Deadline = g.deadline
     return deadline
+
+
+def error_body(error: YijuError, lang: Lang) -> dict[str, Any]:
+    """What every error answers; `retry_after` is in the header `Retry-After`, too."""
+    told: dict[str, Any] = {"code": error.code, "message": error.words.to(lang)}
+    if error.allowed is not None:
+        told["allowed"] = error.allowed
+    if error.retry_after is not None or error.status in (429, 503):
+        told["retry_after"] = max(1, round(error.retry_after or RETRY_AFTER_S))
+    return {"error": told | error.details}
+
+
+def unexpected() -> YijuError:
+    """The error for the exception that is being handled, which nobody foresaw; it goes into the log."""
+    logger.exception("unexpected error")
+    return YijuError("服务内部错误，详见日志", "Internal error; the log has the details")
 
 
 def _add_requests(app: Flask, service: Service, settings: Settings) -> None:
@@ -119,16 +155,11 @@ def _add_requests(app: Flask, service: Service, settings: Settings) -> None:
 
 def _add_errors(app: Flask, settings: Settings, shape_error: ErrorShape | None) -> None:
     def respond(error: YijuError) -> ResponseReturnValue:
-        body: dict[str, Any] = {"error": {"code": error.code, "message": error.words.to(settings.lang)}}
-        if error.allowed is not None:
-            body["error"]["allowed"] = error.allowed
-        body["error"].update(error.details)
+        body = error_body(error, settings.lang)
         response = jsonify(shape_error(body, error) if shape_error else body)
         response.status_code = error.status
-        if error.retry_after is not None:
-            response.headers["Retry-After"] = str(max(1, round(error.retry_after)))
-        elif error.status in (429, 503):
-            response.headers["Retry-After"] = "5"
+        if "retry_after" in body["error"]:
+            response.headers["Retry-After"] = str(body["error"]["retry_after"])
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         return response
@@ -143,8 +174,7 @@ def _add_errors(app: Flask, settings: Settings, shape_error: ErrorShape | None) 
 
     @app.errorhandler(Exception)
     def on_any(error: Exception) -> ResponseReturnValue:
-        logger.exception("unexpected error")
-        return respond(YijuError("服务内部错误，详见日志", "Internal error; the log has the details"))
+        return respond(unexpected())
 
 
 def _translate(error: HTTPException, settings: Settings) -> YijuError:
@@ -165,10 +195,12 @@ def _translate(error: HTTPException, settings: Settings) -> YijuError:
 
 def _add_health(app: Flask, service: Service, settings: Settings, checks: tuple[Check, ...]) -> None:
     @app.get("/healthz")
+    @documented("Whether the process is alive", answers=Alive)
     def healthz() -> ResponseReturnValue:
         return {"status": "alive", "service": service}
 
     @app.get("/readyz")
+    @documented("Whether it can answer, each dependency by name; 503 when not", answers=Ready)
     def readyz() -> ResponseReturnValue:
         shown: dict[str, Any] = {}
         ready = True

@@ -40,6 +40,11 @@ _ZH_FAULTS = {
     "too_long": "应至多有 {max_length} 项",
     "finite_number": "应为有限的数字",
     "not_text": "应为字符串或文本片段的数组",
+    "extra_forbidden": "没有此字段",
+    "date_type": "应为日期 YYYY-MM-DD",
+    "date_parsing": "应为日期 YYYY-MM-DD",
+    "date_from_datetime_parsing": "应为日期 YYYY-MM-DD",
+    "date_from_datetime_inexact": "应为日期 YYYY-MM-DD",
     "blank": "最后一条消息没有内容",
     "one_of_two": "messages 与 text 须给出且只给出一个",
 }

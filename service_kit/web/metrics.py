@@ -3,6 +3,8 @@
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from service_kit.web.openapi import documented
+
 EXTENSION = "yiju_metrics"
 
 
@@ -39,6 +41,7 @@ def add_metrics(app: Flask, service: str) -> Metrics:
     app.extensions[EXTENSION] = metrics
 
     @app.get("/metrics")
+    @documented("Prometheus metrics", other="text/plain")
     def show_metrics() -> Response:
         return Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 

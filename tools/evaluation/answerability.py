@@ -19,11 +19,11 @@ import numpy as np
 
 from rag_server.confidence import CONSTANT, LOOKED_AT, WEIGHTS, signals
 from rag_server.turn import Retrieved
-from tools.evaluate_retrieval import read_lines
 from tools.evaluation.cases import FOLDS, read_cases
 from tools.evaluation.fitting import Matrix, fit_logistic
 from tools.evaluation.measures import auroc, share_below, threshold_at
 from tools.evaluation.table import Figure, Table
+from tools.retrieval_set import read_lines
 
 LEAST_AUROC = 0.955
 LEAST_REFUSAL = 0.83

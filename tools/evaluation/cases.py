@@ -11,7 +11,7 @@ from tqdm import tqdm
 from rag_server.turn import Evidence, Retrieved
 from service_kit.passages import Hit, open_reader
 from service_kit.settings import load_settings
-from tools.evaluate_retrieval import index, read_lines
+from tools.retrieval_set import index, read_lines
 
 FOLDS = 5
 

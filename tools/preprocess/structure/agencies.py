@@ -2,7 +2,7 @@
 
 import re
 
-from tools.preprocess.structure.numerals import NUMERAL
+from service_kit.numerals import NUMERAL
 from tools.preprocess.structure.script import plain
 from tools.preprocess.structure.text import HAN, squeeze
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from service_kit.numerals import DATE, NUMERAL, Found, dates, days_later, first_date, to_int
 from tools.preprocess.blocks import Block, Paragraph
 from tools.preprocess.structure import marks
 from tools.preprocess.structure.agencies import agencies, doc_number, is_agency
 from tools.preprocess.structure.front import Front
-from tools.preprocess.structure.numerals import DATE, NUMERAL, Found, dates, days_later, first_date, to_int
 from tools.preprocess.structure.script import plain
 
 IN_FORCE, REPEALED, PARTLY_REPEALED = "现行", "废止", "部分废止"

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from service_kit.numerals import dates
 from tools.preprocess.blocks import Block, Paragraph, Table
 from tools.preprocess.structure import labels, marks
 from tools.preprocess.structure.agencies import agencies, doc_number, is_agency, is_only_number
 from tools.preprocess.structure.captions import UNIT
-from tools.preprocess.structure.numerals import dates
 from tools.preprocess.structure.script import plain
 from tools.preprocess.structure.text import ends_sentence, join_lines, squeeze
 

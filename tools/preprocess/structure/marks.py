@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from tools.preprocess.structure.numerals import NUMERAL, to_int
+from service_kit.numerals import NUMERAL, to_int
 from tools.preprocess.structure.script import plain
 from tools.preprocess.structure.text import ends_sentence
 

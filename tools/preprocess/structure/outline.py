@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import is_not
 
+from service_kit.numerals import DATE
 from tools.preprocess.blocks import Block, Paragraph, Table
 from tools.preprocess.structure import marks
 from tools.preprocess.structure.marks import Mark
-from tools.preprocess.structure.numerals import DATE
 from tools.preprocess.structure.text import squeeze
 
 _COLOPHON = re.compile(

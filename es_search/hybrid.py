@@ -1,0 +1,80 @@
+"""Words and meaning together: which passages come into question, and what both say of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
+from service_kit.deadline import Deadline
+from service_kit.errors import YijuError
+from service_kit.passages import Filters, Hit, PassageReader
+
+if TYPE_CHECKING:
+    from service_kit.dense.index import DenseIndex, Likeness
+
+DEPTH = 100
+"""Candidates that words give, and as many that meaning gives."""
+ENOUGH_VECTORS = 0.5
+"""Share of the candidates that must have vectors; with fewer (they are being made) words decide alone."""
+
+
+class NotYet(YijuError):
+    """Too few of the candidates have vectors; it never leaves the search."""
+
+    def __init__(self) -> None:
+        super().__init__("多数候选段落还没有向量", "Most candidates have no vectors yet")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Both top DEPTHs, each passage with both values: `hits`, `likeness` by id; `by_words`, `by_meaning` are ranks."""
+
+    hits: Mapping[str, Hit]
+    likeness: "Mapping[str, Likeness]"
+    by_words: Mapping[str, int]
+    by_meaning: Mapping[str, int]
+    values: Sequence[Candidate]
+
+    def scores(self, weights: Weights | None) -> dict[str, float]:
+        """By id, best first; `weights` None: by reciprocal ranks. What the question names comes first whatever its
+        score, in the order that words gave it."""
+        scores = reciprocal_ranks(self.values) if weights is None else added(self.values, weights)
+        named = [one for one in self.by_words if self.hits[one].exact]
+        return {one: scores[one] for one in [*named, *ranks(scores)]}
+
+
+def gather(
+    reader: PassageReader,
+    dense: "DenseIndex",
+    question: str,
+    by_words: Sequence[Hit],
+    *,
+    filters: Filters,
+    deadline: Deadline,
+) -> Candidates:
+    """`by_words`: what words found, best first. What only one side found gets the other side's value, too.
+
+    Raises:
+        NotYet: few of them have vectors so far.
+        DependencyDown, DeadlineExceeded: the question's vector can not be had, or not in time.
+        VectorsMismatch: the vectors are another model's.
+    """
+    vector = dense.question(question, deadline)
+    likeness = dense.search(vector, DEPTH)
+    by_meaning = ranks({one: like.cosine for one, like in likeness.items()})
+    hits = {hit.id: hit for hit in by_words}
+    others = reader.score(question, [one for one in likeness if one not in hits], filters)
+    likeness |= dense.likeness(vector, [one for one in hits if one not in likeness])
+    hits |= {hit.id: hit for hit in others}
+    if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
+        raise NotYet
+    values = [
+        Candidate(
+            one,
+            hit.normalised_score * hit.factor,
+            likeness[one].cosine if one in likeness else None,
+            hit.passage.title,
+        )
+        for one, hit in hits.items()
+    ]
+    return Candidates(hits, likeness, {hit.id: n for n, hit in enumerate(by_words, 1)}, by_meaning, values)

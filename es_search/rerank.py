@@ -1,0 +1,126 @@
+"""Reads the best passages again, together with the question, and puts those first that answer it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service_kit.clients import ServiceClient
+from service_kit.deadline import Deadline
+from service_kit.errors import DeadlineExceeded, DependencyDown, SettingsError, YijuError
+from service_kit.settings import Settings
+from service_kit.words import Words
+
+BATCH = 8
+"""Passages of one request: what is lost when the time is over."""
+_MOST_CHARACTERS = 800
+"""Of a passage that a reranker reads: about its model's share of context."""
+_YES_NO = ("是", "否")
+_PROMPT = "判断下面的段落能不能回答问题，只回答“是”或“否”。\n\n问题：{question}\n\n段落：{passage}\n\n能回答吗？"
+
+
+class Reranker(Protocol):
+    """How likely each passage is to answer the question."""
+
+    def score(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
+        """One number a passage, higher is better.
+
+        Raises:
+            DeadlineExceeded: not within the deadline.
+            DependencyDown and other YijuErrors: what ServiceClient.post raises.
+        """
+
+
+class ModelReranker:
+    """The chat model, through llm_server's `/v1/score`: the probability of 是 against 否, one pass a passage."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    def score(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
+        prompts = [
+            [{"role": "user", "content": _PROMPT.format(question=question, passage=passage)}] for passage in passages
+        ]
+        body = self._client.post("/v1/score", {"prompts": prompts, "next": list(_YES_NO)}, deadline)
+        try:
+            return [1 / (1 + math.exp(min(700.0, float(no) - float(yes)))) for yes, no in body["scores"]]
+        except (KeyError, TypeError, ValueError):
+            raise _nonsense(self._client) from None
+
+
+class PairReranker:
+    """A cross-encoder behind `POST /v1/rerank` (llm_server's, or any server that speaks Jina's and Cohere's form)."""
+
+    def __init__(self, client: ServiceClient, model: str) -> None:
+        self._client = client
+        self._model = model
+
+    def score(self, question: str, passages: Sequence[str], deadline: Deadline) -> list[float]:
+        wanted = {"model": self._model, "query": question, "documents": list(passages), "top_n": len(passages)}
+        body = self._client.post("/v1/rerank", wanted, deadline)
+        try:
+            found = {int(one["index"]): float(one["relevance_score"]) for one in body["results"]}
+            return [found[n] for n in range(len(passages))]
+        except (KeyError, TypeError, ValueError):
+            raise _nonsense(self._client) from None
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """The new order, and what was not done of it, if anything."""
+
+    order: list[str]
+    scores: Mapping[str, float]
+    skipped: Words | None = None
+
+
+def rerank(
+    reranker: Reranker, question: str, passages: Mapping[str, str], budget_s: float, deadline: Deadline
+) -> Reranked:
+    """`passages`, by id and best first, in the reranker's order; never raises.
+
+    They are read from the best down. What the budget does not reach keeps its place behind what it does.
+    """
+    until = deadline.sooner(budget_s)
+    ids = list(passages)
+    scores: dict[str, float] = {}
+    skipped = None
+    for at in range(0, len(ids), BATCH):
+        some = ids[at : at + BATCH]
+        try:
+            texts = [passages[one][:_MOST_CHARACTERS] for one in some]
+            scores.update(zip(some, reranker.score(question, texts, until), strict=True))
+        except DeadlineExceeded:
+            skipped = Words(
+                f"时限 {budget_s:g} 秒内只重排了前 {len(scores)} 段",
+                f"only the first {len(scores)} passages were reranked within {budget_s:g} s",
+            )
+            break
+        except YijuError as error:
+            skipped = error.words
+            break
+    first = sorted(scores, key=lambda one: (-scores[one], ids.index(one)))
+    return Reranked(first + [one for one in ids if one not in scores], scores, skipped)
+
+
+def choose_reranker(settings: Settings) -> Reranker | None:
+    """None: no reranking.
+
+    Raises:
+        SettingsError: no model is named.
+    """
+    if settings.reranker == "none":
+        return None
+    llm = settings.rerank_url or settings.address("llm").url
+    client = ServiceClient("reranker", llm, timeout_s=settings.rerank_budget_s, api_key=settings.own_key)
+    if settings.reranker == "llm":
+        return ModelReranker(client)
+    if not settings.rerank_model:
+        raise SettingsError("YIJU_RERANKER=local 需要 YIJU_RERANK_MODEL", "YIJU_RERANKER=local needs YIJU_RERANK_MODEL")
+    return PairReranker(client, settings.rerank_model)
+
+
+def _nonsense(client: ServiceClient) -> DependencyDown:
+    return DependencyDown(
+        f"{client.name}（{client.url}）的回答不合约定", f"{client.name} ({client.url}) does not keep its contract"
+    )

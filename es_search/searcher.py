@@ -1,0 +1,132 @@
+"""How a question is searched: by words, by meaning, both weighed together, the best ones read again."""
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from es_search.fusion import Weights
+from es_search.hybrid import DEPTH, Candidates, NotYet, gather
+from es_search.rerank import Reranker, rerank
+from service_kit.deadline import Deadline
+from service_kit.errors import YijuError
+from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader
+from service_kit.settings import Settings
+from service_kit.words import Words
+
+if TYPE_CHECKING:
+    from service_kit.dense.index import DenseIndex
+
+logger = logging.getLogger(__name__)
+
+Mode = Literal["lexical", "hybrid", "reranked"]
+Stage = Literal["lexical", "dense", "fused", "reranked"]
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A hit and how it got its place. `dense` is the cosine of its best window, `window` which one (from 0); None
+    without vectors. `score` is what the last stage gave it; `ranks`, from 1, those of each stage that it was in."""
+
+    hit: Hit
+    score: float
+    dense: float | None = None
+    window: int | None = None
+    ranks: Mapping[Stage, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives. `skipped` says of each stage that should have been done and was not, why."""
+
+    hits: tuple[Ranked, ...]
+    idf: Mapping[str, float]
+    mode: Mode
+    skipped: Mapping[str, Words]
+
+
+class Searcher:
+    """Searches; safe to share between threads. Only words can fail a search: all else is done without."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        reader: PassageReader,
+        dense: "DenseIndex | None",
+        reranker: Reranker | None,
+        fault: YijuError | None = None,
+    ) -> None:
+        """`fault`: why there is no `dense` although there should be."""
+        self._settings = settings
+        self._reader = reader
+        self._dense = dense
+        self._reranker = reranker
+        self._skipped = {"dense": fault.words} if fault else {}
+        self._weights = None if settings.fusion == "rrf" else Weights.of(settings)
+
+    def search(self, question: str, top_k: int, deadline: Deadline, filters: Filters = NO_FILTERS) -> Found:
+        """The `top_k` best passages that `filters` allow.
+
+        Raises:
+            IndexUnavailable: as PassageReader.
+            DeadlineExceeded: it has passed.
+        """
+        alone = self._dense is None and self._reranker is None
+        result = self._reader.search(question, top_k if alone else max(DEPTH, top_k), filters)
+        hits: Mapping[str, Hit] = {hit.id: hit for hit in result.hits}
+        order = list(hits)
+        ranks: dict[Stage, Mapping[str, int]] = {"lexical": {one: n for n, one in enumerate(order, 1)}}
+        scores = {hit.id: hit.normalised_score for hit in result.hits}
+        mode: Mode = "lexical"
+        skipped = dict(self._skipped)
+        candidates = self._candidates(question, result.hits, deadline, filters, skipped)
+        if candidates:
+            hits, scores, mode = candidates.hits, candidates.scores(self._weights), "hybrid"
+            order = list(scores)
+            ranks |= {"dense": candidates.by_meaning, "fused": {one: n for n, one in enumerate(order, 1)}}
+        if self._reranker and order:
+            named = [one for one in order if hits[one].exact]
+            head = [one for one in order if not hits[one].exact][: self._settings.rerank_depth]
+            texts = {one: hits[one].passage.content for one in head}
+            again = rerank(self._reranker, question, texts, self._settings.rerank_budget_s, deadline)
+            if again.skipped:
+                skipped["rerank"] = again.skipped
+            if again.scores:
+                mode = "reranked"
+                order = named + again.order + order[len(named) + len(head) :]
+                ranks["reranked"] = {one: n for n, one in enumerate(order, 1) if one in again.scores}
+                scores = {**scores, **again.scores}
+        deadline.remaining()
+        ranked = tuple(_ranked(hits[one], scores[one], candidates, ranks) for one in order[:top_k])
+        return Found(ranked, result.idf, mode, skipped)
+
+    def _candidates(
+        self,
+        question: str,
+        by_words: tuple[Hit, ...],
+        deadline: Deadline,
+        filters: Filters,
+        skipped: dict[str, Words],
+    ) -> Candidates | None:
+        """None, and in `skipped` why, when words have to do."""
+        if self._dense is None:
+            return None
+        try:
+            limit = deadline.sooner(self._settings.embed_budget_s)
+            return gather(self._reader, self._dense, question, by_words, filters=filters, deadline=limit)
+        except NotYet as error:
+            skipped["dense"] = error.words
+        except YijuError as error:
+            logger.warning("searched by words only: %s", error)
+            skipped["dense"] = error.words
+        except sqlite3.Error as error:
+            logger.exception("searched by words only")
+            skipped["dense"] = Words(f"向量读不了：{error}", f"The vectors can not be read: {error}")
+        return None
+
+
+def _ranked(hit: Hit, score: float, candidates: Candidates | None, ranks: Mapping[Stage, Mapping[str, int]]) -> Ranked:
+    like = candidates.likeness.get(hit.id) if candidates else None
+    places = {stage: places[hit.id] for stage, places in ranks.items() if hit.id in places}
+    return Ranked(hit, score, like.cosine if like else None, like.window if like else None, places)

@@ -1,0 +1,1 @@
+"""Meaning beside words: passages cut into windows, their vectors, and who makes those."""

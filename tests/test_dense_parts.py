@@ -1,0 +1,164 @@
+"""Windows, the store of vectors, the approximate index, fusion: the parts by themselves."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
+from service_kit.deadline import Deadline
+from service_kit.dense import nearest
+from service_kit.dense.index import DenseIndex
+from service_kit.dense.nearest import Nearest
+from service_kit.dense.prefixes import prefixes_of
+from service_kit.dense.store import VectorStore
+from service_kit.dense.vectors import from_bytes, to_bytes, unit
+from service_kit.dense.windows import TARGET, windows
+from service_kit.errors import VectorsMismatch
+from tests.dense_fixtures import BigramEmbedder
+
+
+def test_windows_end_at_sentence_ends_and_hold_the_whole_text() -> None:
+    text = "".join(f"第{n}句话说的是预算管理中的一件事情，别的不说。" for n in range(20))
+    cut = windows("预算法", text)
+    assert all(one.startswith("预算法\n") and one.endswith("。") for one in cut)
+    bodies = [one.removeprefix("预算法\n") for one in cut]
+    assert "".join(bodies) == text
+    assert all(len(body) <= 1.5 * TARGET for body in bodies)
+    assert len(cut) == pytest.approx(len(text) / TARGET, abs=2)
+
+
+def test_windows_of_odd_texts() -> None:
+    assert windows("标题", "短。") == ["标题\n短。"]
+    assert windows("标题", "   ") == ["标题"]
+    endless = windows("标题", "无" * 1000)
+    assert "".join(one.removeprefix("标题\n") for one in endless) == "无" * 1000
+    assert max(map(len, endless)) <= 1.5 * TARGET + 3
+    clauses = windows("标题", "甲乙丙丁戊己庚辛，" * 40)
+    assert all(one.endswith("，") for one in clauses)
+    assert len(windows("长" * 500, "短。")[0]) < 100
+
+
+def test_vectors_survive_as_bytes() -> None:
+    matrix = unit(np.random.default_rng(0).normal(size=(5, 384)))
+    again = from_bytes([to_bytes(row) for row in matrix], 384)
+    assert np.abs(again @ matrix.T - matrix @ matrix.T).max() < 1e-3
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[VectorStore]:
+    with closing(VectorStore(tmp_path)) as opened:
+        yield opened
+
+
+def bunched(rows: int, dimension: int = 64) -> np.ndarray:
+    """Vectors in bunches and all on one side, as those of texts are."""
+    dice = np.random.default_rng(1)
+    bunches = dice.normal(size=(40, dimension))
+    return unit(bunches[dice.integers(40, size=rows)] + 0.7 * dice.normal(size=(rows, dimension)) + 1.0)
+
+
+def test_vectors_of_two_models_are_not_mixed(store: VectorStore, tmp_path: Path) -> None:
+    store.add("one", {"a": bunched(2)})
+    with pytest.raises(VectorsMismatch, match="--drop-vectors"):
+        store.add("other", {"b": bunched(1)})
+    with pytest.raises(VectorsMismatch):
+        store.add("one", {"b": bunched(1, dimension=32)})
+    with closing(DenseIndex(tmp_path, BigramEmbedder("other"))) as dense, pytest.raises(VectorsMismatch, match="one"):
+        dense.question("问题", deadline())
+    store.drop()
+    store.add("other", {"b": bunched(1, dimension=32)})
+    assert store.passages() == {"b"}
+
+
+def test_a_passage_is_stored_once(store: VectorStore) -> None:
+    for _ in range(2):
+        store.add("one", {"a": bunched(3)})
+    assert store.count() == (1, 3)
+    store.remove(["a", "unknown"])
+    assert store.count() == (0, 0)
+
+
+def test_nearest_finds_what_is_exactly_nearest(
+    store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "TAIL", 500)
+    vectors = bunched(4000)
+    ids = [f"p{n}" for n in range(len(vectors))]
+    store.add("one", {one: vectors[n : n + 1] for n, one in enumerate(ids[:3500])})
+    near = Nearest(tmp_path, store)
+    near.grow()
+    store.add("one", {one: vectors[n : n + 1] for n, one in enumerate(ids[3500:], 3500)})
+    near.refresh()
+    assert near.tail == 500
+    assert recall(near, store, vectors, ids) >= 0.98
+    other = Nearest(tmp_path, store)  # another process
+    other.refresh()
+    assert recall(other, store, vectors, ids) >= 0.98
+
+    store.remove(ids[:1000])
+    near.grow()  # built anew: a fifth is gone
+    assert near.tail == 0
+    assert recall(near, store, vectors[1000:], ids[1000:]) >= 0.98
+    assert len(list(tmp_path.glob("*.usearch"))) <= 2
+
+    for file in tmp_path.glob("*.usearch"):
+        file.write_bytes(b"damaged")
+    broken = Nearest(tmp_path, store)
+    broken.refresh()
+    assert recall(broken, store, vectors[1000:], ids[1000:]) == 1.0  # all compared one by one
+    broken.grow()
+    assert broken.tail == 0
+    assert recall(broken, store, vectors[1000:], ids[1000:]) >= 0.98
+
+
+def recall(near: Nearest, store: VectorStore, vectors: np.ndarray, ids: list[str]) -> float:
+    shares = []
+    for question in bunched(30)[::2]:
+        exact = {ids[n] for n in np.argsort(-(vectors @ question))[:100]}
+        rows = store.by_key(near.search(question, 200))
+        best = np.argsort(-(rows.vectors @ question))[:100]
+        shares.append(len(exact & {rows.windows[n].passage for n in best}) / 100)
+    return float(np.mean(shares))
+
+
+def test_added_scores() -> None:
+    weights = Weights(dense=2.0, document=0.0)
+    words = Candidate("w", 0.9, 0.5, "a")
+    meaning = Candidate("m", 0.1, 1.0, "b")
+    neither = Candidate("n", 0.1, 0.6, "c")
+    assert ranks(added([words, meaning, neither], weights)) == {"m": 1, "w": 2, "n": 3}
+    assert ranks(added([words, meaning, neither], weights._replace(dense=0.5)))["w"] == 1
+    unknown = Candidate("u", 0.1, None, "d")
+    scores = added([words, meaning, unknown], weights)
+    assert scores["u"] == pytest.approx(0.1)  # as if its cosine were the middle one
+
+
+def test_a_document_speaks_for_its_passages() -> None:
+    some = [Candidate(f"d{n}", 0.5, 0.5, "document") for n in range(4)]
+    alone = Candidate("a", 0.5, 0.5, "alone")
+    scores = added([*some, alone], Weights(1.0, 0.3))
+    assert scores["d0"] > scores["a"]
+    assert added([*some, alone], Weights(1.0, 0.0))["d0"] == added([*some, alone], Weights(1.0, 0.0))["a"]
+
+
+def test_reciprocal_ranks() -> None:
+    both = [Candidate("a", 0.9, 0.5, ""), Candidate("b", 0.8, 0.9, ""), Candidate("c", 0.1, None, "")]
+    scores = reciprocal_ranks(both)
+    assert scores["a"] == pytest.approx(1 / 61 + 1 / 62) == scores["b"]
+    assert scores["c"] == pytest.approx(1 / 63)
+
+
+def test_prefixes() -> None:
+    assert prefixes_of("intfloat/multilingual-e5-small") == ("query: ", "passage: ")
+    assert prefixes_of("/models/bge-m3") == ("", "")
+    assert prefixes_of("BAAI/bge-large-zh-v1.5").query.endswith("：")
+    assert prefixes_of("Qwen/Qwen3-Embedding-0.6B").query.endswith("Query:")
+    assert prefixes_of("unknown") == ("", "")
+    assert prefixes_of("unknown", "q: ", "p: ") == ("q: ", "p: ")
+
+
+def deadline() -> Deadline:
+    return Deadline.after(30)

@@ -1,0 +1,57 @@
+"""What several searches find for one question becomes one ranking."""
+
+import pytest
+
+from es_search.app import create_app
+from rag_server.retrieve import fuse, retrieve
+from rag_server.turn import Evidence, Understood
+from service_kit.clients import ServiceClient
+from service_kit.deadline import Deadline
+from service_kit.settings import Settings
+from tests.corpus import DISCLOSURE, GENERAL, SPECIAL, index_passages
+from tests.servers import served
+
+
+def evidence(*scored: tuple[str, float]) -> list[Evidence]:
+    return [
+        Evidence(n, title, "…", None, None, None, None, None, score) for n, (title, score) in enumerate(scored, start=1)
+    ]
+
+
+def titles(*rankings: tuple[list[Evidence], float], top_k: int = 3) -> list[str]:
+    return [e.title for e in fuse(rankings, top_k)]
+
+
+def test_the_weighted_mean_of_scores_decides() -> None:
+    a, b = evidence(("甲", 0.9), ("乙", 0.5)), evidence(("丙", 0.8), ("乙", 0.7))
+    assert titles((a, 1), (b, 1)) == ["乙", "甲", "丙"]
+    assert titles((a, 9), (b, 1)) == ["甲", "乙", "丙"]
+    (best,) = fuse([(a, 1), (b, 1)], 1)
+    assert best.n == 1
+    assert best.score == pytest.approx(0.6)
+
+
+def test_a_search_may_have_a_better_reason_than_its_score() -> None:
+    assert titles((evidence(("第三十五条", 0.4), ("甲", 0.6)), 1)) == ["第三十五条", "甲"]
+
+
+def test_without_scores_the_order_decides() -> None:
+    assert titles((evidence(("甲", 0.0), ("乙", 0.0)), 1)) == ["甲", "乙"]
+
+
+def found(settings: Settings, understood: Understood) -> list[str]:
+    index_passages(settings)
+    with served(create_app(settings)) as url:
+        client = ServiceClient("es_search", url, timeout_s=10)
+        return [e.title for e in retrieve(understood, 2, client, Deadline()).evidence]
+
+
+def test_a_bad_rewriting_does_not_lose_the_passage(settings: Settings) -> None:
+    bad = Understood("批准的预算多少日内公开？", "专项债务预算管理，批准的预算多少日内公开？", "zh")
+    assert DISCLOSURE.title in found(settings, bad)
+
+
+def test_the_earlier_answer_tells_passages_apart(settings: Settings) -> None:
+    asked = Understood("用于经常性支出？", "用于经常性支出？", "zh", GENERAL.text)
+    assert found(settings, asked)[0] == GENERAL.title
+    assert SPECIAL.title in found(settings, asked)

@@ -1,0 +1,214 @@
+"""Kills es_search while it makes vectors, and searches all the time: `python -m tools.drill_vectors [--json FILE]`.
+
+es_search runs as a process of its own over made-up passages. With `--embedder delay` its vectors come from a server in
+this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches
+while nothing else is done, searches while vectors are made, as often as wanted kill -9 and a new start, then all
+vectors are awaited and counted: each passage must have the vectors of all of its windows, once.
+
+The searches are words only or both, whatever there is; the question's own vector is asked for once and then cached.
+"""
+
+import argparse
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import requests
+from flask import Flask, request
+from waitress.server import create_server
+
+from service_kit.dense.store import VectorStore
+from service_kit.dense.windows import windows
+from service_kit.passages import Passage, open_reader, open_writer
+from service_kit.settings import load_settings
+from tools.console import run_tool
+
+DIMENSION = 64
+_QUESTIONS = [f"第{n}号事项由什么机关批准" for n in range(20)]
+_BETWEEN_S = 0.02
+"""Between two searches: about fifty a second."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns 1 when a vector is lost or doubled, or a search failed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.drill_vectors", description=__doc__.splitlines()[0])
+    parser.add_argument("--passages", type=int, default=60_000)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--searches", type=int, default=500, help="measured idle, and as many while vectors are made")
+    parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
+    parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
+    parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as directory, _delaying(args.delay_ms / 1000) as (url, gate):
+        data = Path(directory)
+        passages = _index(data, args.passages)
+        env = {"YIJU_DATA": directory, "YIJU_EMBEDDER": "e5"}
+        if args.embedder == "delay":
+            env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
+        idle = _idle(env, args.searches)
+        gate.set()
+        port = _free_port()
+        process = _start(env, port)
+        try:
+            busy = [_search(port) for _ in range(args.searches)]
+            after = _with_vectors(port)
+            kills = []
+            for _ in range(args.kills):
+                before = _with_vectors(port)
+                _until(lambda before=before: _with_vectors(port) != before, 120)
+                process.kill()
+                process.wait()
+                process = _start(env, port)
+                kills.append(before)
+            _until(lambda: _with_vectors(port) == args.passages, args.wait_s)
+        finally:
+            process.kill()
+            process.wait()
+        faults = _count(data, passages)
+    figures = {
+        "idle_ms": _quantiles(idle),
+        "making_vectors_ms": _quantiles(busy),
+        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(idle)["p99"],
+        "vectors_when_measured": after,
+        "vectors_at_kills": kills,
+        **faults,
+    }
+    print(json.dumps(figures, indent=2))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=2))
+    return 1 if any(faults[name] for name in ("missing", "doubled", "unknown")) else 0
+
+
+def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
+    """Passages whose windows are not all there, windows that are there twice, windows of no passage."""
+    wanted = {passage.id: len(windows(passage.title, passage.text)) for passage in passages}
+    found: Counter[str] = Counter()
+    places: Counter[tuple[str, int]] = Counter()
+    with closing(VectorStore(data)) as store:
+        last = 0
+        while rows := store.after(last, 10_000).windows:
+            last = rows[-1].key
+            found.update(one.passage for one in rows)
+            places.update((one.passage, one.n) for one in rows)
+    return {
+        "passages": len(wanted),
+        "windows": sum(found.values()),
+        "missing": sum(found[one] < count for one, count in wanted.items()),
+        "doubled": sum(count > 1 for count in places.values()),
+        "unknown": len(found.keys() - wanted.keys()),
+    }
+
+
+def _index(data: Path, count: int) -> list[Passage]:
+    dice = random.Random(0)  # noqa: S311
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
+    passages = []
+    for n in range(count):
+        sentences = ("".join(dice.choices(letters, k=30)) + "。" for _ in range(dice.randint(1, 8)))
+        passages.append(Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences)))
+    settings = load_settings(data=data, embedder="none")
+    with closing(open_writer(settings)) as writer:
+        writer.upsert(passages)
+        writer.commit()
+    with closing(open_reader(settings)) as reader:
+        return reader.fetch(sorted(reader.ids()))
+
+
+def _idle(env: dict[str, str], searches: int) -> list[float]:
+    """Milliseconds of searches by words while nobody makes vectors."""
+    port = _free_port()
+    process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
+    try:
+        return [_search(port) for _ in range(searches)]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _start(env: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", "es_search"],
+        env={**os.environ, **env, "YIJU_SEARCH_PORT": str(port), "YIJU_LOG_LEVEL": "ERROR"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _until(lambda: _ready(port), 60)
+    return process
+
+
+def _ready(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _search(port: int) -> float:
+    """Milliseconds. Raises HTTPError when it fails."""
+    time.sleep(_BETWEEN_S)
+    question = random.choice(_QUESTIONS)  # noqa: S311
+    began = time.perf_counter()
+    requests.post(f"http://127.0.0.1:{port}/", json={"question": question}, timeout=30).raise_for_status()
+    return (time.perf_counter() - began) * 1000
+
+
+def _with_vectors(port: int) -> int:
+    shown = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["dependencies"]["vectors"]
+    return int(shown.get("with_vectors", 0))
+
+
+def _until(holds: Any, seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while not holds() and time.monotonic() < limit:
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _delaying(seconds: float) -> Iterator[tuple[str, threading.Event]]:
+    """An embedding server that takes `seconds` for a request, once its gate is open; vectors by the text's hash."""
+    app, gate = Flask("delay"), threading.Event()
+
+    @app.post("/v1/embeddings")
+    def embed() -> dict[str, Any]:
+        gate.wait()
+        time.sleep(seconds)
+        texts = request.get_json()["input"]
+        rows = [np.random.default_rng(abs(hash(text))).normal(size=DIMENSION).round(4).tolist() for text in texts]
+        return {
+            "object": "list",
+            "model": "delay",
+            "data": [{"object": "embedding", "index": n, "embedding": row} for n, row in enumerate(rows)],
+            "usage": {"prompt_tokens": 0, "total_tokens": 0},
+        }
+
+    server = create_server(app, host="127.0.0.1", port=0, threads=4)
+    threading.Thread(target=server.run, daemon=True).start()
+    yield f"http://127.0.0.1:{server.effective_port}/v1", gate
+
+
+def _quantiles(values: Sequence[float]) -> dict[str, float]:
+    return {f"p{percent}": round(float(np.percentile(values, percent)), 2) for percent in (50, 99)}
+
+
+if __name__ == "__main__":
+    run_tool(main)

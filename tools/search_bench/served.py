@@ -1,0 +1,118 @@
+"""es_search over HTTP against its own reader, in turns; and how many searches a second the reader gives."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import requests
+
+from service_kit.passages import PassageReader, open_reader
+from service_kit.settings import Settings
+
+TOP_K = 2
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """Milliseconds, of the same questions."""
+
+    direct: tuple[float, ...]
+    http: tuple[float, ...]
+
+    def added(self, percentile: float) -> float:
+        """How much longer it takes over HTTP."""
+        return float(np.percentile(self.http, percentile) - np.percentile(self.direct, percentile))
+
+
+@contextmanager
+def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The URL of an es_search process over the index of `settings`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    env = {
+        **environment,
+        "YIJU_DATA": str(settings.data.resolve()),
+        "YIJU_SEARCH": settings.search,
+        "YIJU_SEARCH_PORT": str(port),
+        "YIJU_API_KEYS": "",
+        "YIJU_LOG_LEVEL": "INFO",
+    }
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([sys.executable, "-m", "es_search"], env=env, stdout=log, stderr=log)
+        try:
+            limit = time.monotonic() + START_TIMEOUT_S
+            while not _is_ready(url):
+                if process.poll() is not None or time.monotonic() > limit:
+                    log.seek(0)
+                    raise OSError(f"es_search did not start: {log.read().decode()[-2000:]}")
+                time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def latencies(settings: Settings, questions: Sequence[str]) -> Latencies:
+    """Each question once straight and once over HTTP, one after the other, on one kept connection."""
+    with serving(settings) as url, closing(open_reader(settings)) as reader, requests.Session() as session:
+
+        def ask(question: str) -> None:
+            session.post(f"{url}/", json={"question": question, "top_k": TOP_K}, timeout=30).raise_for_status()
+
+        for question in questions[:50]:
+            ask(question)
+            reader.search(question, TOP_K)
+        direct, http = [], []
+        for turn, question in enumerate(questions):
+            # Whoever comes second finds the question's pages warm: they take turns.
+            if turn % 2:
+                direct.append(_milliseconds(lambda q: reader.search(q, TOP_K), question))
+                http.append(_milliseconds(ask, question))
+            else:
+                http.append(_milliseconds(ask, question))
+                direct.append(_milliseconds(lambda q: reader.search(q, TOP_K), question))
+    return Latencies(tuple(direct), tuple(http))
+
+
+def _milliseconds(run: Callable[[str], object], question: str) -> float:
+    began = time.perf_counter()
+    run(question)
+    return (time.perf_counter() - began) * 1000
+
+
+def searches_per_second(settings: Settings, questions: Sequence[str], threads: int) -> float:
+    """Of one reader that `threads` threads share."""
+    with closing(open_reader(settings)) as reader, ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda q: reader.search(q, TOP_K), questions[:50]))
+        began = time.perf_counter()
+        list(pool.map(lambda q: reader.search(q, TOP_K), questions))
+        return len(questions) / (time.perf_counter() - began)
+
+
+def long_question_milliseconds(reader: PassageReader, questions: Sequence[tuple[str, str]]) -> tuple[list[float], int]:
+    """The time of each question of (question, the id that must come first), and how many had it first."""
+    times, right = [], 0
+    for question, expected in questions:
+        began = time.perf_counter()
+        hits = reader.search(question, TOP_K).hits
+        times.append((time.perf_counter() - began) * 1000)
+        right += bool(hits) and hits[0].id == expected
+    return times, right
