@@ -37,6 +37,10 @@ _SAME = tuple(
     )
     for group in line.split("|")
 )
+_SAME_AS = {
+    word: frozenset[str]().union(*(group for group in _SAME if word in group)) for words in _SAME for word in words
+}
+"""Each word with all that say the same."""
 _LIKE_COUNTERS = tuple(
     frozenset(counters)
     for counters in (
@@ -96,8 +100,9 @@ def is_name(word: Word) -> bool:
 
 def same_meaning(word: Word, others: Sequence[Word]) -> bool:
     """Whether one of `others` says the same: a synonym, a longer form, or (verbs) a near form such as 审批 and 批准."""
+    same = _SAME_AS.get(word.text, frozenset())
     for other in others:
-        if word.text == other.text or any(word.text in group and other.text in group for group in _SAME):
+        if word.text == other.text or other.text in same:
             return True
         if other.text.endswith(word.text) and not other.tag.startswith(("nr", "ns")) and len(word.text) > 1:
             return True
