@@ -5,7 +5,7 @@ Until `publish` nothing is touched that a search or a later run sees; the new in
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from es_index.options import DEFAULT_DIRECTORY
 from es_index.report import Report
 from es_index.run import Progress, Run, list_indexable
+from es_index.scan import readable_name
 from service_kit.errors import IndexingError, IndexUnavailable, YijuError
 from service_kit.passages import Passage, PassageReader, RebuildWriter, index_ids, open_reader, open_rebuild
 from service_kit.passages.engines import need_several_indices
@@ -20,6 +21,7 @@ from service_kit.passages.lock import indexing_lock
 from service_kit.passages.manifest import Manifest
 from service_kit.passages.manifests import drop, take_up, waiting_name
 from service_kit.settings import Settings
+from service_kit.words import Words
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ def rebuild(
 
     Raises:
         IndexingError: the engine has but one index, another run is going on, a directory is gone or could not be read
-            whole. Searches still go to the old index.
+            whole, or the new index would lack a passage that a file had. Searches still go to the old index.
         DependencyDown: the engine fails, likewise.
     """
     need_several_indices(settings, "--rebuild")
@@ -60,7 +62,7 @@ def rebuild(
                     run.store(progress(listing.files), ())
                     run.finish(listing)
                     reports.append(run.report)
-            _refuse_gaps(reports)
+                    _refuse_gaps(run.report, known[root].keys() & {*listing.files} - manifest.files(root).keys())
             writer.publish()
         except BaseException:
             _give_up(settings, writer)
@@ -78,11 +80,19 @@ def _earlier(reader: PassageReader, known: Mapping[Path, str], file: Path) -> Pa
         return None
 
 
-def _refuse_gaps(reports: list[Report]) -> None:
-    if unseen := ", ".join(one.directory for one in reports if not one.whole):
+def _refuse_gaps(report: Report, lost: Set[Path]) -> None:
+    if not report.whole:
         raise IndexingError(
-            f"目录未能完整读取，未启用新索引：{unseen}",
-            f"The new index is not used, as a directory could not be read whole: {unseen}",
+            f"目录未能完整读取，未启用新索引：{report.directory}",
+            f"The new index is not used, as a directory could not be read whole: {report.directory}",
+        )
+    if lost:  # such as on a server that has no room left and refuses everything
+        first = readable_name(min(lost))
+        why = next((one.reason for one in report.failed if one.file == first), Words("?", "?"))
+        raise IndexingError(
+            f"未启用新索引：{report.directory} 中有 {len(lost)} 个文件的段落会丢失，例如 {first}：{why.zh}",
+            f"The new index is not used, as it lacks the passages of {len(lost)} files in {report.directory}, such as "
+            f"{first}: {why.en}",
         )
 
 

@@ -1,9 +1,7 @@
 """Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -23,9 +21,6 @@ BATCH = 2000
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 Item = TypeVar("Item")
-Made = TypeVar("Made")
-Read = Passage | UnreadableFile | None
-"""None: known to be as it was."""
 
 _ALLOW_ZH = "，而索引中有来自它的段落；确要全部移除请加 --allow-empty"
 _ALLOW_EN = ", but the index holds passages from it; if they are all to go, add --allow-empty"
@@ -149,9 +144,10 @@ class Run:
         """Read all files but the untouched ones and store what is new or changed, a batch a commit."""
         known = self._manifest.files(self._directory)
         kept = known.keys() & set(untouched)
-        with ThreadPoolExecutor(1, "read") as pool:
-            for batch in _one_ahead(pool, partial(self._read_batch, kept), _batches(files, BATCH)):
-                self._store_batch(batch, known)
+        for batch in _batches(files, BATCH):
+            to_read = [file for file in batch if file not in kept]
+            self.report.unchanged += len(batch) - len(to_read)
+            self._store_batch(to_read, known)
 
     def finish(self, listing: Listing) -> None:
         """Take out what no file holds any more, provided that all files were seen.
@@ -168,31 +164,28 @@ class Run:
             self._settle()
         self.report.passages = self._manifest.passages()
 
-    def _read_batch(self, kept: Collection[Path], files: Iterable[Path]) -> list[tuple[Path, Read]]:
-        return [(file, None if file in kept else _read(self._directory, file)) for file in files]
-
-    def _store_batch(self, batch: Iterable[tuple[Path, Read]], known: Mapping[Path, str]) -> None:
+    def _store_batch(self, files: Iterable[Path], known: Mapping[Path, str]) -> None:
         holds: dict[Path, str] = {}
         stored: set[str] = set()
-        for file, read in batch:
-            if isinstance(read, UnreadableFile):  # what was indexed from it before stays
-                self._fail(file, read)
-                passage = self._earlier(file)
-                if passage is None:
+        for file in files:
+            try:
+                passage, readable = read_passage(self._directory, file), True
+            except UnreadableFile as fault:  # what was indexed from it before stays
+                self._fail(file, fault)
+                kept = self._earlier(file)
+                if kept is None:
                     continue
-            else:
-                passage = read
+                passage, readable = kept, False
             before = known.get(file)
-            passage_id = passage.id if passage else before
-            if passage is None or passage_id is None or before == passage_id:
+            if before == passage.id:
                 self.report.unchanged += 1
                 continue
-            if not isinstance(read, UnreadableFile):
+            if readable:
                 (self.report.new if before is None else self.report.changed).append(readable_name(file))
-            holds[file] = passage_id
+            holds[file] = passage.id
             # A passage that several files hold is stored once, under the name of the first.
-            if passage_id not in stored and self._manifest.is_first_holder(self._directory, file, passage_id):
-                stored.add(passage_id)
+            if passage.id not in stored and self._manifest.is_first_holder(self._directory, file, passage.id):
+                stored.add(passage.id)
                 self._writer.upsert([passage])
         if holds:
             self._manifest.mark_pending(self._directory, stored)
@@ -241,25 +234,6 @@ def _read_again(holders: Mapping[str, Holder | None]) -> Iterator[Passage]:
                 passage = read_passage(*holder)
                 if passage.id == passage_id:
                     yield passage
-
-
-def _read(directory: Path, file: Path) -> Passage | UnreadableFile:
-    try:
-        return read_passage(directory, file)
-    except UnreadableFile as fault:
-        return fault
-
-
-def _one_ahead(pool: Executor, make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What is made of each item, in order; the next is made while the caller is busy with the one before it."""
-    making: Future[Made] | None = None
-    for item in items:
-        following = pool.submit(make, item)
-        if making:
-            yield making.result()
-        making = following
-    if making:
-        yield making.result()
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -5,7 +5,7 @@ from collections.abc import Generator, Sequence
 
 from llm_server.engines.engine import Engine, Prompt, Request
 from llm_server.metrics import LlmMetrics
-from service_kit.errors import ClientGone, GenerationFailed, Overloaded
+from service_kit.errors import ClientGone, GenerationFailed, NotFound, Overloaded
 from service_kit.generation import Generation
 
 
@@ -54,3 +54,11 @@ def counted(generation: Generation, metrics: LlmMetrics) -> Generator[str]:
         generation.cancel()
         metrics.tokens.inc(generation.usage.completion_tokens)
         metrics.prompt_tokens.inc(generation.usage.prompt_tokens)
+
+
+def counts_of(engine: Engine, texts: Sequence[str]) -> list[int] | None:
+    """Tokens of each text; None when this engine has no tokenizer."""
+    try:
+        return [engine.count(text) for text in texts]
+    except NotFound:
+        return None

@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 
 from llm_server import openai_form, tutorial_form
-from llm_server.answering import begin, counted, scored
+from llm_server.answering import begin, counted, counts_of, scored
 from llm_server.encoders.routes import add_encoder_routes
 from llm_server.engines.choose import choose_engine
 from llm_server.engines.engine import Engine, Prompt, Request
@@ -76,9 +76,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
     @app.post("/v1/tokenize")
     def tokenize() -> ResponseReturnValue:
-        count = engine.count(read_body(TokenizeBody).to_prompt())
+        body = read_body(TokenizeBody)
+        if body.texts is None:
+            tokens: dict[str, Any] = {"count": engine.count(body.to_prompt())}
+        else:
+            tokens = {"counts": counts_of(engine, body.texts)}
         card = engine.card()
-        return {"count": count, "max_model_len": card.max_model_len, "has_chat_template": card.has_chat_template}
+        return tokens | {"max_model_len": card.max_model_len, "has_chat_template": card.has_chat_template}
 
     return app
 

@@ -1,9 +1,9 @@
 """The body of `POST /v1/tokenize`."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from llm_server.engines.engine import Prompt
@@ -12,20 +12,22 @@ from service_kit.web import Body
 
 
 class TokenizeBody(Body):
-    """A conversation or a plain text."""
+    """A conversation, a plain text, or several texts."""
 
     allowed: ClassVar[Mapping[str, str]] = {
         "messages": '[{"role": "system|user|assistant", "content": "…"}, …]',
-        "text": "a string; one of the two",
+        "text": "a string",
+        "texts": '["…", …], up to 1000; one of the three',
     }
 
     messages: tuple[MessageBody, ...] | None = None
     text: str | None = None
+    texts: Annotated[tuple[str, ...], Field(max_length=1000)] | None = None
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> "TokenizeBody":
-        if (self.messages is None) == (self.text is None):
-            raise PydanticCustomError("one_of_two", "Give either messages or text")
+    def _one_of_three(self) -> "TokenizeBody":
+        if sum(given is not None for given in (self.messages, self.text, self.texts)) != 1:
+            raise PydanticCustomError("one_of_three", "Give messages, text or texts")
         return self
 
     def to_prompt(self) -> Prompt:

@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> Flask:
     llm = ServiceClient("llm_server", settings.address("llm").url, timeout_s=settings.generate_timeout_s, api_key=key)
     generates = settings.answer != "extract"
     store = open_store(settings)
-    pipeline = Pipeline(settings, search, LLMService(llm) if generates else None, store)
+    pipeline = Pipeline(settings, search, LLMService(llm, settings.context_tokens) if generates else None, store)
     workers = Workers("turn")
 
     def ready(client: ServiceClient) -> dict[str, Any]:

@@ -2,17 +2,25 @@
 
 import json
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
+from math import inf
+from time import monotonic
 from typing import Any, Protocol
 
+from pydantic import BaseModel, ValidationError
+
+from rag_server.room import Model, estimate
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
-from service_kit.errors import GenerationFailed
+from service_kit.errors import DependencyDown, GenerationFailed, PayloadTooLarge
 from service_kit.generation import FinishReason, Sampling, Usage
 
 Prompt = Sequence[dict[str, str]] | str
 """Messages for a chat model, or a text to go on with."""
+
+KNOWN_FOR_S = 30.0
+"""llm_server may have been restarted with another model."""
 
 _DATA = b"data:"
 _END = b"[DONE]"
@@ -65,6 +73,14 @@ class Reply:
         return text
 
 
+class _Tokens(BaseModel):
+    """What `POST /v1/tokenize` answers; None where the engine can not tell."""
+
+    counts: list[int] | None
+    max_model_len: int | None = None
+    has_chat_template: bool | None = None
+
+
 class LLM(Protocol):
     """What the stages need of a model."""
 
@@ -72,12 +88,18 @@ class LLM(Protocol):
 
     def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str: ...
 
+    def model(self, deadline: Deadline) -> Model: ...
+
+    def count(self, texts: Sequence[str], deadline: Deadline) -> Sequence[int]: ...
+
 
 class LLMService:
     """llm_server over HTTP. Always as a stream, so that each answer can be stopped."""
 
-    def __init__(self, client: ServiceClient) -> None:
+    def __init__(self, client: ServiceClient, context_tokens: int | None = None) -> None:
         self._client = client
+        self._context_tokens = context_tokens
+        self._known = (Model(max_model_len=context_tokens), -inf)
 
     def begin(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = Sampling()) -> Reply:  # noqa: B008  # frozen
         """Nothing is sent before the first piece is asked for."""
@@ -92,6 +114,29 @@ class LLMService:
     def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str:
         """The model's whole answer. Raises what Reply raises."""
         return "".join(self.begin(messages, deadline)).strip()
+
+    def model(self, deadline: Deadline) -> Model:
+        """What is known of the model, asked again every KNOWN_FOR_S. A model service that is down or can not tell
+        leaves it at that: the answer will show what is wrong."""
+        known, at = self._known
+        if monotonic() - at > KNOWN_FOR_S:
+            with suppress(DependencyDown, ValidationError):
+                self._count([], deadline)
+                known, _ = self._known
+        return known
+
+    def count(self, texts: Sequence[str], deadline: Deadline) -> Sequence[int]:
+        """Tokens of each text, by the model's own tokenizer; estimated for an engine that has none."""
+        try:
+            return self._count(texts, deadline)
+        except (DependencyDown, ValidationError, PayloadTooLarge):
+            return estimate(texts)
+
+    def _count(self, texts: Sequence[str], deadline: Deadline) -> Sequence[int]:
+        told = _Tokens.model_validate(self._client.post("/v1/tokenize", {"texts": list(texts)}, deadline))
+        window = told.max_model_len or self._context_tokens
+        self._known = (Model(window, told.has_chat_template is not False), monotonic())
+        return estimate(texts) if told.counts is None else told.counts
 
 
 def _events(lines: Generator[bytes]) -> Generator[dict[str, Any]]:

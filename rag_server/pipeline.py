@@ -14,11 +14,12 @@ from rag_server.answer import (
     told,
     why_quoting,
 )
-from rag_server.assemble import assemble
+from rag_server.assemble import Assembled, assemble
 from rag_server.calibration import refuse_below
 from rag_server.confidence import lacks_basis
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.extract import extract, refuse
+from rag_server.fence import new_boundary
 from rag_server.llm import LLM
 from rag_server.marking import Rules, without_marks
 from rag_server.record import entry_of, record
@@ -113,21 +114,34 @@ class Pipeline:
         if understood.lang not in settings.languages and not must_generate:
             return (yield from self._quoting(turn, NOT_SPOKEN, timings))
         with timings.measured("assemble"):
-            prompt = assemble(understood, retrieved.evidence, history, turn.asked.system)
+            assembled = self._assembled(self._llm, turn, history, deadline)
             turn = replace(turn, shown=show(understood.new_query, retrieved))
         yield EvidenceFound(turn.shown)
         check = partial(verify_sentence, evidence=retrieved.evidence, idf=retrieved.idf, lang=understood.lang)
         rules = Rules(split_sentences, check, understood.lang)
         try:
             with timings.measured("answer"):
-                asked = Generating(self._llm, prompt, turn.asked.sampling, rules, deadline)
+                asked = Generating(self._llm, assembled.prompt, assembled.sampling, rules, deadline)
                 answer = yield from generate(asked, timings)
         except MODEL_FAULTS as error:
             deadline.remaining()
             if must_generate:
                 raise
             return (yield from self._quoting(turn, why_quoting(error), timings))
-        return replace(turn, answer=answer)
+        return replace(turn, answer=replace(answer, notices=(*assembled.notices, *answer.notices)))
+
+    def _assembled(self, llm: LLM, turn: Turn, history: Sequence[Message], deadline: Deadline) -> Assembled:
+        return assemble(
+            turn.understood,
+            turn.retrieved,
+            history,
+            model=llm.model(deadline),
+            count=lambda texts: llm.count(texts, deadline),
+            boundary=new_boundary(),
+            sampling=turn.asked.sampling,
+            max_tokens=self._settings.max_tokens,
+            system=turn.asked.system,
+        )
 
     def _quoting(self, turn: Turn, why: Words | None, timings: Timings) -> Walk:
         with timings.measured("answer"):

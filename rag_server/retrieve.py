@@ -115,7 +115,7 @@ def _read(question: str, body: dict[str, Any]) -> Retrieved:
         return Retrieved(evidence, found.idf, found.engine, found.retrieval_mode)
     docs = _TutorialFound.model_validate(body).docs
     evidence = tuple(_bare(n, doc) for n, doc in enumerate(docs, start=1))
-    return Retrieved(evidence, dict.fromkeys(question_terms(question), 1.0), "ES")
+    return Retrieved(evidence, dict.fromkeys(question_terms(question), 1.0), "ES", scored=False)
 
 
 def _evidence(n: int, hit: _Hit) -> Evidence:

@@ -83,6 +83,8 @@ class Retrieved:
     engine: str
     mode: str = "lexical"
     """How the passages were found: es_search's `retrieval_mode`."""
+    scored: bool = True
+    """Whether the search service gives scores; the tutorial's does not."""
 
 
 NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")

@@ -70,11 +70,11 @@ class Settings(BaseSettings):
     llm_host: str = "127.0.0.1"
     llm_port: int = Field(1707, ge=1, le=65535)
     llm_url: str | None = None
-    llm_threads: int = Field(64, ge=1, le=1024)
+    llm_threads: int = Field(96, ge=1, le=1024)  # seven of eight hold all that run and wait in the engine
     stream_host: str = "127.0.0.1"
     stream_port: int = Field(1708, ge=1, le=65535)
     stream_url: str | None = None
-    stream_threads: int = Field(64, ge=1, le=1024)
+    stream_threads: int = Field(96, ge=1, le=1024)
     search_host: str = "127.0.0.1"
     search_port: int = Field(1709, ge=1, le=65535)
     search_url: str | None = None
@@ -122,6 +122,7 @@ class Settings(BaseSettings):
     answer: Literal["auto", "generate", "extract"] = "auto"
     sessions: SecretStr = SecretStr("sqlite")
     trail_days: float | None = Field(None, gt=0)
+    context_tokens: int | None = Field(None, ge=256)
     rewrite_budget_s: float = Field(20.0, gt=0)
     session_idle_s: float = Field(3600.0, gt=0)
     search_timeout_s: float = Field(10.0, gt=0)
@@ -218,7 +219,7 @@ class Settings(BaseSettings):
             return self.engine
         if self.openai_url:
             return "openai"
-        return "serial" if self.model else "none"
+        return "batch" if self.model else "none"
 
     @property
     def embedder_name(self) -> EmbedderName:

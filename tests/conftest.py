@@ -13,6 +13,10 @@ from tools.elasticsearch_server import elasticsearch_server
 ENGINES = ("embedded", "elasticsearch-client", "elasticsearch-ik")
 """Each engine that passage indices have, by engine and analysis."""
 
+NO_EMBEDDER = (f"{PREFIX}EMBEDDER", "none")
+"""Tests of vectors ask for them: with e5 installed, every index would else be given some."""
+os.environ.update([NO_EMBEDDER])  # also before the first test, for fixtures of whole modules
+
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,7 +24,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and not name.startswith(f"{PREFIX}TEST_"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv(f"{PREFIX}EMBEDDER", "none")  # tests of vectors ask for them
+    monkeypatch.setenv(*NO_EMBEDDER)
 
 
 @pytest.fixture

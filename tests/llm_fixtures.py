@@ -53,7 +53,7 @@ class ScriptedEngine:
     def card(self) -> ModelCard:
         if self.refusal:
             raise self.refusal
-        return ModelCard("scripted", 100, True)
+        return ModelCard("scripted", 8192, True)
 
     def count(self, prompt: Prompt) -> int:
         texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]

@@ -189,6 +189,26 @@ def test_a_rebuild_whose_last_answer_was_lost_counts(
     assert agrees(settings)
 
 
+def test_a_server_that_refuses_everything_gets_no_searches(
+    settings: Settings, indices: Indices, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index_directory(settings, str(texts))
+    really = Indices.create
+
+    def create_blocked(self: Indices, index_id: str, **options: bool) -> str:
+        name = really(self, index_id, **options)
+        with closing(connect(settings)) as client:
+            client.indices.put_settings(index=name, settings={"index.blocks.write": True})
+        return name
+
+    monkeypatch.setattr(Indices, "create", create_blocked)
+    with pytest.raises(IndexingError, match=r"lacks the passages of 3 files.*block"):
+        rebuild(settings, None)
+    monkeypatch.undo()
+    assert len(indices.all()) == 1
+    assert len(titles(settings)) == 3
+
+
 def test_a_directory_that_is_not_seen_whole_is_not_rebuilt(
     settings: Settings, indices: Indices, texts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,8 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from llm_server.app import create_app
+from llm_server.engines.engine import Prompt
 from llm_server.engines.none import NoEngine
-from service_kit.errors import ContextTooLong, DependencyDown, GenerationFailed, ModelUnavailable, Overloaded
+from service_kit.errors import ContextTooLong, DependencyDown, GenerationFailed, ModelUnavailable, NotFound, Overloaded
 from service_kit.generation import Message, Sampling
 from service_kit.settings import Settings, load_settings
 from tests.llm_fixtures import BAD_CHATS, ScriptedEngine
@@ -202,7 +203,7 @@ def test_the_model_is_listed() -> None:
     body = client_of(ScriptedEngine(), model_langs="en").get("/v1/models").get_json()
     assert body["object"] == "list"
     assert [(model["id"], model["max_model_len"], model["languages"]) for model in body["data"]] == [
-        ("scripted", 100, ["en"])
+        ("scripted", 8192, ["en"])
     ]
 
 
@@ -210,7 +211,22 @@ def test_tokens_are_counted() -> None:
     client = client_of(ScriptedEngine())
     for ask in ({"text": "四个字啊"}, {"messages": [{"role": "user", "content": "四个字啊"}]}):
         body = client.post("/v1/tokenize", json=ask).get_json()
-        assert body == {"count": 4, "max_model_len": 100, "has_chat_template": True}
+        assert body == {"count": 4, "max_model_len": 8192, "has_chat_template": True}
+
+
+def test_many_texts_are_counted_at_once() -> None:
+    body = client_of(ScriptedEngine()).post("/v1/tokenize", json={"texts": ["四个字啊", "", "二字"]}).get_json()
+    assert body == {"counts": [4, 0, 2], "max_model_len": 8192, "has_chat_template": True}
+
+
+def test_an_engine_without_a_tokenizer_says_so_for_many_texts() -> None:
+    class Uncounting(ScriptedEngine):
+        def count(self, prompt: Prompt) -> int:
+            raise NotFound("没有", "none")
+
+    client = client_of(Uncounting())
+    assert client.post("/v1/tokenize", json={"texts": ["字"]}).get_json()["counts"] is None
+    assert client.post("/v1/tokenize", json={"text": "字"}).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def told_by(url: str, content: str = QUESTION) -> list[Told]:
 def test_what_is_told_and_in_which_order(wired: Settings) -> None:
     with rag(wired, TRUE[:10], TRUE[10:] + "\n\n" + FALSE[:5], FALSE[5:]) as served:
         told = told_by(served.url)
-        whole = ask(served.client, QUESTION)
+        whole = ask(served.client, QUESTION, "another session")
     names = [one.name for one in told]
     assert names[:5] == ["status", "status", "status", "evidence", "delta"]
     assert [one.data["stage"] for one in told[:3]] == ["understand", "retrieve", "answer"]

@@ -35,7 +35,7 @@ ONE_FIELD = {"properties": {"content": {"type": "text", "analyzer": "ik_max_word
 """The tutorial's mapping."""
 TUTORIAL = "tutorial"
 WARM_UP = 5
-"""A server just started compiles its code while it works: each form runs over a fifth of the files first, unmeasured."""
+"""A server just started compiles its code while it works: each form runs over a fifth of the files first."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

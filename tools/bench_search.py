@@ -102,7 +102,7 @@ def at_one_size(bench: Path, settings: Settings, searches: int) -> tuple[dict[st
         Bar("the same, share with the quoted passage first", right / len(long_times), 1.0, upper=False),
         Bar("searches/s, two threads", rates[2], 300.0, upper=False),
     ]
-    figures = {
+    figures: dict[str, Any] = {
         "engine": settings.search,
         "passages": PASSAGES,
         "searches": len(asked),
@@ -112,7 +112,7 @@ def at_one_size(bench: Path, settings: Settings, searches: int) -> tuple[dict[st
         "long_question_ms": long_times,
     }
     for name in ("direct_ms", "http_ms", "searches_per_second"):
-        print(name, {key: round(value, 2) for key, value in figures[name].items()})  # type: ignore[attr-defined]
+        print(name, {key: round(value, 2) for key, value in figures[name].items()})
     return figures, bars
 
 

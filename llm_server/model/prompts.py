@@ -1,7 +1,7 @@
 """Conversations become token ids that fit into the model's context window."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from jinja2.exceptions import TemplateError
@@ -138,8 +138,23 @@ def _templated(tokenizer: Any, messages: tuple[Message, ...]) -> list[int]:
     if own_way := getattr(tokenizer, "chat_ids", None):  # Baichuan2: no content can forge a turn
         ids: list[int] = own_way(_turns(messages))
         return ids
-    text = tokenizer.apply_chat_template(_turns(messages), tokenize=False, add_generation_prompt=True)
+    plain = tuple(replace(message, content=_defused(tokenizer, message.content)) for message in messages)
+    text = tokenizer.apply_chat_template(_turns(plain), tokenize=False, add_generation_prompt=True)
     return _ids(tokenizer, text, special=False)  # the template writes them itself
+
+
+def _defused(tokenizer: Any, content: str) -> str:
+    """`content` in which no special token stands: written in a message it would end the speaker's turn."""
+    for token in sorted(_special_texts(tokenizer), key=len, reverse=True):
+        if token in content:
+            content = content.replace(token, f"{token[:1]} {token[1:]}")
+    return content
+
+
+def _special_texts(tokenizer: Any) -> set[str]:
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    special = {token.content for token in added if token.special} | set(getattr(tokenizer, "all_special_tokens", ()))
+    return {text for text in special if len(text) > 1 and not text.isspace()}
 
 
 def _turns(messages: tuple[Message, ...]) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_server.model import gemma3
 from service_kit.errors import ModelUnavailable
 
 SMOLLM2 = "smollm2"
@@ -20,13 +21,15 @@ class ModelSource:
 
 
 def find_model(setting: str) -> ModelSource:
-    """What `setting` (a folder, a `.gguf` file, a hub name, or `smollm2`) means.
+    """What `setting` (a folder, a `.gguf` file, a hub name, `smollm2` or `gemma3-270m`) means.
 
     Raises:
-        ModelUnavailable: a path that does not exist, or `smollm2` when its package is not installed.
+        ModelUnavailable: a path that does not exist, or a named model whose package is not installed.
     """
     if setting.lower() == SMOLLM2:
         return _smollm2()
+    if setting.lower() == gemma3.NAME:
+        return ModelSource(gemma3.NAME, str(gemma3.gemma3_folder()))
     path = Path(setting).expanduser()
     if path.is_dir():
         return ModelSource(path.resolve().name, str(path))

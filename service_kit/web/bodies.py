@@ -46,7 +46,7 @@ _ZH_FAULTS = {
     "date_from_datetime_parsing": "应为日期 YYYY-MM-DD",
     "date_from_datetime_inexact": "应为日期 YYYY-MM-DD",
     "blank": "最后一条消息没有内容",
-    "one_of_two": "messages 与 text 须给出且只给出一个",
+    "one_of_three": "messages、text、texts 须给出且只给出一个",
 }
 
 

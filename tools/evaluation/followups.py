@@ -25,8 +25,8 @@ from es_search.app import create_app as create_search
 from rag_server.app import create_app as create_rag
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import Settings, load_settings
-from tools.evaluate_retrieval import read_lines
 from tools.evaluation.table import Table
+from tools.retrieval_set import read_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 DIALOGUES = ROOT / "tests" / "data" / "followups.jsonl"
