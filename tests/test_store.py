@@ -169,7 +169,7 @@ class TestOwners:
             stores.clock.now += 1
             ask(store, SessionKey(name, "key1"), f"{name}问")
         ask(store, SessionKey("四", "key2"))
-        stores.clock.now += 1
+        stores.clock.now += 1000
         store.begin_turn(SessionKey("一", "key1"))
         assert [one.id for one in store.sessions("key1", 10)] == ["一", "三", "二"]
         assert [one.id for one in store.sessions("key1", 1)] == ["一"]
