@@ -18,6 +18,7 @@ Client = Literal["requests", "http.client"]
 Ask = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 PATH = "/get_bot_response"
+SESSIONS = 100
 QUESTIONS = tuple(
     f"{debt}{sum_}可以用于{use}支出吗？"
     for debt, sum_, use in product(
@@ -41,10 +42,8 @@ class Figures:
     p99_ms: float
 
 
-def measure(
-    name: str, port: int, clients: int, seconds: float, client: Client = "requests", sessions: int = 100
-) -> Figures:
-    """Ask for `seconds`; each client goes round `sessions` sessions of its own."""
+def measure(name: str, port: int, clients: int, seconds: float, client: Client = "requests") -> Figures:
+    """Ask for `seconds`; each client goes round SESSIONS sessions of its own."""
     took: list[float] = []
     ends = time.monotonic() + seconds
     connected = _requests if client == "requests" else _http_client
@@ -53,7 +52,7 @@ def measure(
         mine, n = [], 0
         with connected(port) as ask:
             while time.monotonic() < ends:
-                body = {"id": f"{number}-{n % sessions}", "content": QUESTIONS[n % len(QUESTIONS)]}
+                body = {"id": f"{number}-{n % SESSIONS}", "content": QUESTIONS[n % len(QUESTIONS)]}
                 began = time.perf_counter()
                 status, text = ask(body)
                 mine.append(time.perf_counter() - began)

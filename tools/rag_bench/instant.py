@@ -50,6 +50,14 @@ _asked = count()
 CHAT = _chunked(_chat())
 
 
+def _answer_to(request: bytes, body: bytes) -> bytes:
+    if b"/v1/tokenize" in request:
+        counts = [len(text) for text in json.loads(body)["texts"]]
+        told = {"counts": counts, "max_model_len": 32_768, "has_chat_template": True}
+        return _whole(json.dumps(told).encode(), b"application/json")
+    return CHAT if b"/v1/" in request else SEARCHES[next(_asked) % len(SEARCHES)]
+
+
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while True:
@@ -57,8 +65,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             lengths = [
                 line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
             ]
-            await reader.readexactly(int(lengths[0]) if lengths else 0)
-            writer.write(CHAT if b"/v1/" in head.partition(b"\r\n")[0] else SEARCHES[next(_asked) % len(SEARCHES)])
+            body = await reader.readexactly(int(lengths[0]) if lengths else 0)
+            writer.write(_answer_to(head.partition(b"\r\n")[0], body))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
