@@ -323,6 +323,13 @@ class TestSqlite:
         assert [one["query"] for one in store.entries()] == ["新"]
         assert store.database.connection().execute("SELECT count(*) FROM feedback").fetchone() == (0,)
 
+    def test_a_turn_begins_without_waiting_for_a_writer(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path, 3600, clock=Clock())
+        ask(store, A)
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert questions(store, A) == ["问"]
+
     def test_a_newer_database_is_refused_and_left_as_it_is(self, tmp_path: Path) -> None:
         database = Database(tmp_path)
         with database.connection() as db:
