@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import rjieba
 
@@ -133,6 +134,7 @@ def leans_on_history(question: str) -> bool:
     return any(leans(asked) for leans in (_points_back, _is_fragment, _has_no_topic))
 
 
+@lru_cache(maxsize=512)
 def own_words(question: str) -> str:
     """What a question is about, in its own words: without what any question could hold.
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rag_server.events import Delta, SentenceChecked
-from rag_server.turn import CheckedSentence
+from rag_server.turn import CheckedSentence, Message
 from service_kit.words import Lang, Words
 
 _UNFINISHED = Words("未核实：句子没有写完", "not verified: the sentence was not finished")
@@ -24,9 +24,10 @@ _ENDS = "。！？!?.…」』”]】"
 """Last characters of a sentence that was not cut off."""
 
 
-def without_marks(text: str) -> str:
+def without_our_marks(message: Message) -> Message:
     """A past answer as the model wrote it, so that it does not learn to write our marks."""
-    return _ANY_MARK.sub("", text)
+    text = _ANY_MARK.sub("", message.content)
+    return message if text == message.content else replace(message, content=text)
 
 
 class Rules(NamedTuple):

@@ -21,7 +21,7 @@ from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.extract import extract, refuse
 from rag_server.fence import new_boundary
 from rag_server.llm import LLM
-from rag_server.marking import Rules, without_marks
+from rag_server.marking import Rules, without_our_marks
 from rag_server.record import entry_of, record
 from rag_server.retrieve import retrieve
 from rag_server.running import RunningTurns
@@ -83,7 +83,7 @@ class Pipeline:
         timings, lang = Timings(), language_of(asked.query)
         bare = Understood(asked.query, asked.query, lang)
         turn = Turn(asked, bare, NOTHING_RETRIEVED, (), stopped_before(lang), {})
-        past = [replace(message, content=without_marks(message.content)) for message in history]
+        past = [without_our_marks(message) for message in history]
         try:
             yield Status("understand")
             with timings.measured("understand"):

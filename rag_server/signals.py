@@ -6,7 +6,8 @@ shows what the question asks for, and what stands before it.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 
 from rag_server.asked import KINDS, Asked, Kind, holds_noun, shown, what_is_asked
 from rag_server.sentences import Sentence, cut_sentences
@@ -28,6 +29,8 @@ _SCAFFOLD = re.compile(
 )
 _SPACE = re.compile(r"[\s，。？！、；：,.?!;:（）()《》“”\"「」『』]+")
 _WORD = re.compile(r"[a-z0-9_]+")
+_KEPT = 512
+"""Questions and passages whose analysis is kept: the stages of a turn look at the same ones, a turn for each thread."""
 
 Signals = Mapping[str, float]
 NAMES: tuple[str, ...] = (
@@ -35,7 +38,7 @@ NAMES: tuple[str, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Words:
     """The words of one question with their weights, and what it asks for."""
 
@@ -45,26 +48,44 @@ class Words:
     near: frozenset[str]
     """The words beside the question word."""
     asked: Asked
+    latin: frozenset[str]
+    """Those of the words that are no Chinese: they stand in a text as whole words only."""
+    han: tuple[str, ...]
+    pieces: tuple[str, ...]
+    """The question without its question words, white space and punctuation, folded."""
 
     @classmethod
     def of(cls, question: str, idf: Mapping[str, float]) -> "Words":
         """A term without an idf is in no passage: no sentence can match it, and it weighs nothing."""
-        every = set(question_terms(question))
-        about = set(question_terms(_SCAFFOLD.sub(" ", question))) & every or every
-        weight = {term: idf.get(term, 0.0) * (1.0 if term in about else SCAFFOLD_WEIGHT) for term in every}
-        asked = what_is_asked(question)
-        near = frozenset(question_terms(asked.around)) & every if asked.around else frozenset()
-        return cls(question, weight, sum(weight.values()) or 1.0, near, asked)
+        return _words_of(question, tuple(idf.items()))
 
     def found_in(self, text: str) -> frozenset[str]:
         """The question's words that `text` holds."""
         folded = fold(text)
-        latin = frozenset(_WORD.findall(folded))
-        return frozenset(t for t in self.weight if (t in latin if t.isascii() else t in folded))
+        found = frozenset([term for term in self.han if term in folded])
+        return found | self.latin.intersection(_WORD.findall(folded)) if self.latin else found
 
     def share(self, terms: Iterable[str]) -> float:
         """How much of the question `terms` are, by weight."""
-        return sum(self.weight[term] for term in terms) / self.total
+        return sum([self.weight[term] for term in terms]) / self.total
+
+
+@lru_cache(maxsize=_KEPT)
+def _words_of(question: str, idf: tuple[tuple[str, float], ...]) -> Words:
+    every, known = set(question_terms(question)), dict(idf)
+    about = set(question_terms(_SCAFFOLD.sub(" ", question))) & every or every
+    weight = {term: known.get(term, 0.0) * (1.0 if term in about else SCAFFOLD_WEIGHT) for term in every}
+    asked = what_is_asked(question)
+    return Words(
+        question,
+        weight,
+        total=sum(weight.values()) or 1.0,
+        near=frozenset(question_terms(asked.around)) & every if asked.around else frozenset(),
+        asked=asked,
+        latin=frozenset(filter(str.isascii, weight)),
+        han=tuple(term for term in weight if not term.isascii()),
+        pieces=tuple(map(_bare, asked.pieces)),
+    )
 
 
 @dataclass(frozen=True)
@@ -91,17 +112,23 @@ def candidates(words: Words, evidence: Iterable[Evidence]) -> list[Candidate]:
     length   characters, by LONG
     date, number, …  asked for, and the sentence shows one that the question does not
     """
-    found: list[Candidate] = []
-    for one in evidence:
-        in_title = words.found_in(one.title)
-        before = frozenset[str]()
-        for sentence in cut_sentences(one.text):
-            terms = words.found_in(sentence.text)
-            signals = _signals(words, sentence, terms, in_title, before)
-            found.append(Candidate(one, sentence, terms, signals))
-            before = terms
-    most = max((c.signals["near"] for c in found), default=0.0) or 1.0
-    return [replace(c, signals={**c.signals, "nearest": c.signals["near"] / most}) for c in found]
+    found = [candidate for one in evidence for candidate in _candidates_in(words, one)]
+    most = max([c.signals["near"] for c in found], default=0.0) or 1.0
+    return [
+        Candidate(c.evidence, c.sentence, c.terms, {**c.signals, "nearest": c.signals["near"] / most}) for c in found
+    ]
+
+
+@lru_cache(maxsize=_KEPT)
+def _candidates_in(words: Words, one: Evidence) -> tuple[Candidate, ...]:
+    """The sentences of one passage; their signals lack `nearest`, which depends on the other passages."""
+    in_title, before = words.found_in(one.title), frozenset[str]()
+    found = []
+    for sentence in cut_sentences(one.text):
+        terms = words.found_in(sentence.text)
+        found.append(Candidate(one, sentence, terms, _signals(words, sentence, terms, in_title, before)))
+        before = terms
+    return tuple(found)
 
 
 def _signals(
@@ -113,9 +140,9 @@ def _signals(
         "own": words.share(terms - in_title),
         "titled": words.share(terms & in_title),
         "carried": words.share(before - terms - in_title),
-        "near": sum(words.weight[term] for term in words.near & terms)
-        / (sum(words.weight[term] for term in words.near) or 1.0),
-        "run": longest_run(words.asked.pieces, text),
+        "near": sum([words.weight[term] for term in words.near & terms])
+        / (sum([words.weight[term] for term in words.near]) or 1.0),
+        "run": longest_run(words.pieces, text),
         "noun": float(holds_noun(words.asked, text)),
         "beside": beside,
         "first": float(sentence.start == 0),
@@ -138,16 +165,20 @@ def _kinds_shown(words: Words, text: str) -> tuple[frozenset[Kind], float]:
     return frozenset(kinds), beside
 
 
+def _bare(text: str) -> str:
+    return _SPACE.sub("", fold(text))
+
+
 def longest_run(pieces: Iterable[str], text: str) -> float:
     """Length of the longest run of characters that a piece of the question shares with `text`, by the longest piece's
-    length; punctuation and space aside.
+    length; punctuation and space of `text` aside.
 
     >>> longest_run(["铁路全长", "公里"], "该铁路长364公里")
     0.5
     """
-    bare = _SPACE.sub("", fold(text))
+    bare = _bare(text)
     longest, best = 4, 0
-    for piece in (_SPACE.sub("", fold(piece)) for piece in pieces):
+    for piece in pieces:
         longest = max(longest, len(piece))
         for start in range(len(piece)):
             while start + best < len(piece) and piece[start : start + best + 1] in bare:

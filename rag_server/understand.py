@@ -58,11 +58,13 @@ def understand(
     turns = answered_turns(history)
     if not turns:
         return Understood(query, query, lang)
+    leans = leans_on_history(query)
+    if not leans and len(own_words(query)) > DOUBTFUL_LENGTH:
+        return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
     carried = carry_topic(query, earlier.question)
-    if not leans_on_history(query):
-        doubtful = len(own_words(query)) <= DOUBTFUL_LENGTH
-        return Understood(query, query, lang, carried[:CONTEXT_LENGTH] if doubtful else "")
+    if not leans:
+        return Understood(query, query, lang, carried[:CONTEXT_LENGTH])
     rewritten = _rewrite(query, history, llm, deadline.sooner(budget_s), lang) if llm else None
     event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
     return Understood(query, rewritten or carried, lang, earlier.answer[:CONTEXT_LENGTH])

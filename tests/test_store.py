@@ -169,7 +169,7 @@ class TestOwners:
             stores.clock.now += 1
             ask(store, SessionKey(name, "key1"), f"{name}问")
         ask(store, SessionKey("四", "key2"))
-        stores.clock.now += 1
+        stores.clock.now += 1000
         store.begin_turn(SessionKey("一", "key1"))
         assert [one.id for one in store.sessions("key1", 10)] == ["一", "三", "二"]
         assert [one.id for one in store.sessions("key1", 1)] == ["一"]
@@ -322,6 +322,13 @@ class TestSqlite:
         ask(store, A, "新")
         assert [one["query"] for one in store.entries()] == ["新"]
         assert store.database.connection().execute("SELECT count(*) FROM feedback").fetchone() == (0,)
+
+    def test_a_turn_begins_without_waiting_for_a_writer(self, tmp_path: Path) -> None:
+        store = SqliteStore(tmp_path, 3600, clock=Clock())
+        ask(store, A)
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as writer:
+            writer.execute("BEGIN IMMEDIATE")
+            assert questions(store, A) == ["问"]
 
     def test_a_newer_database_is_refused_and_left_as_it_is(self, tmp_path: Path) -> None:
         database = Database(tmp_path)

@@ -22,10 +22,11 @@ from pathlib import Path
 
 from rag_server.store.database import FILE_NAME, Database
 from tools.console import run_tool
-from tools.rag_bench.clients import Figures, measure
+from tools.rag_bench.clients import Client, Figures, measure
 
 P50_MS = 6.0
 SHARE_OF_FLOOR = 0.25
+RUNS: tuple[tuple[Client, int], ...] = (("requests", 1), ("http.client", 1), ("requests", 4))
 START_TIMEOUT_S = 60.0
 
 
@@ -95,21 +96,21 @@ def fill(data: Path, turns: int) -> None:
 def bars(found: list[Figures]) -> list[tuple[str, float, float, bool]]:
     """Name, value, bound and whether it is reached."""
     lines = []
-    floors = {one.clients: one for one in found if one.name == "floor"}
+    floors = {(one.client, one.clients): one for one in found if one.name == "floor"}
     for one in found:
         if one.name == "floor":
             continue
-        share = one.per_s / floors[one.clients].per_s
+        share = one.per_s / floors[one.client, one.clients].per_s
         lines.append(
             (
-                f"{one.name}, {one.clients} client(s): of the floor's answers/s",
+                f"{one.name}, {one.clients} x {one.client}: of the floor's answers/s",
                 share,
                 SHARE_OF_FLOOR,
                 share >= SHARE_OF_FLOOR,
             )
         )
         if one.clients == 1:
-            lines.append((f"{one.name}: p50, ms", one.p50_ms, P50_MS, one.p50_ms <= P50_MS))
+            lines.append((f"{one.name}, {one.client}: p50, ms", one.p50_ms, P50_MS, one.p50_ms <= P50_MS))
     return lines
 
 
@@ -124,12 +125,12 @@ def main() -> int:
     found: list[Figures] = []
 
     def run(name: str, port: int) -> None:
-        for clients in (1, 4):
-            measure(name, port, clients, min(1.0, args.seconds))  # warm-up
-            one = measure(name, port, clients, args.seconds)
+        for client, clients in RUNS:
+            measure(name, port, clients, min(1.0, args.seconds), client)  # warm-up
+            one = measure(name, port, clients, args.seconds, client)
             found.append(one)
             print(
-                f"{one.name:36} {one.clients} client(s) {one.per_s:8.1f}/s  "
+                f"{one.name:36} {one.clients} x {one.client:11} {one.per_s:8.1f}/s  "
                 f"p50 {one.p50_ms:6.2f} ms  p99 {one.p99_ms:6.2f} ms",
                 flush=True,
             )

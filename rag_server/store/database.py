@@ -68,6 +68,7 @@ class Database:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE_NAME
         self._local = threading.local()
+        self._writing = threading.Lock()
         self._migrate()
 
     def connection(self) -> sqlite3.Connection:
@@ -94,7 +95,8 @@ class Database:
             if db.in_transaction:
                 yield db
                 return
-            with db:
+            # SQLite lets writers that meet sleep before they try again; the lock wakes the next one of this process.
+            with self._writing, db:
                 db.execute("BEGIN IMMEDIATE")
                 yield db
 

@@ -29,6 +29,9 @@ from service_kit.deadline import Deadline
 _PAGE = 500
 _FORGOTTEN_AT_ONCE = 100
 """Entries over their time that one turn takes out of the trail: many old ones must not hold up a single question."""
+_TOUCH_AGAIN = 0.1
+"""Share of `idle_s` that a session's last use may lie back before the begin of a turn writes it anew: nearly every turn
+begins without writing, and its end, which writes all, still finds its session."""
 _SESSION = """SELECT id, title, created, last_access,
     (SELECT count(*) FROM messages WHERE session_id = sessions.id) FROM sessions"""
 
@@ -54,15 +57,23 @@ class SqliteStore:
         return self._turns.one(session_id, deadline)
 
     def begin_turn(self, session: SessionKey) -> tuple[Message, ...]:
-        with self.database.transaction() as db:
-            if not self._is_there(db, session):
+        now = self._clock()
+        with self.database.reading() as db:
+            row = db.execute("SELECT owner, last_access FROM sessions WHERE id = ?", (session.id,)).fetchone()
+            if row is None or row[1] < now - self._idle_s:
                 return ()
-            db.execute("UPDATE sessions SET last_access = ? WHERE id = ?", (self._clock(), session.id))
-            return _history(db, session.id)
+            if row[0] != session.owner:
+                raise no_session()
+            history = _history(db, session.id)
+        if row[1] < now - self._idle_s * _TOUCH_AGAIN:
+            with self.database.transaction() as db:
+                db.execute("UPDATE sessions SET last_access = ? WHERE id = ?", (now, session.id))
+        return history
 
     def record(self, entry: Entry, standalone: str | None) -> None:
         now, session = self._clock(), entry.session
         with self.database.transaction() as db:
+            self._forget_idle(db)
             db.execute(
                 """INSERT INTO sessions (id, owner, title, created, last_access) VALUES (?1, ?2, ?3, ?4, ?4)
                    ON CONFLICT (id) DO UPDATE SET last_access = ?4, title = coalesce(title, ?3)""",

@@ -82,8 +82,8 @@ class Store(Protocol):
         """
 
     def begin_turn(self, session: SessionKey) -> tuple[Message, ...]:
-        """Mark the session as used and return its history: at most HISTORY_LIMIT messages, oldest first; none for an
-        unknown or expired session."""
+        """Keep the session from expiring during the turn and return its history: at most HISTORY_LIMIT messages, oldest
+        first; none for an unknown or expired session."""
 
     def record(self, entry: Entry, standalone: str | None) -> None:
         """Add one turn to its session and to the trail, both or neither; on disk (as safe as the server makes it)

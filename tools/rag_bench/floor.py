@@ -15,7 +15,7 @@ _local = threading.local()
 
 def _database(path: str) -> sqlite3.Connection:
     if not hasattr(_local, "db"):
-        _local.db = sqlite3.connect(path, timeout=10)
+        _local.db = sqlite3.connect(path, timeout=10, isolation_level=None)
         _local.db.execute("PRAGMA journal_mode = WAL")
         _local.db.execute("PRAGMA synchronous = NORMAL")
         _local.db.execute("CREATE TABLE IF NOT EXISTS sessions (id TEXT PRIMARY KEY, content TEXT)")
@@ -32,11 +32,12 @@ def main() -> None:
         session = str(request.get_json(force=True)["id"])
         db = _database(path)
         with db:
+            db.execute("BEGIN IMMEDIATE")
             row = db.execute("SELECT content FROM sessions WHERE id = ?", (session,)).fetchone()
             db.execute("REPLACE INTO sessions VALUES (?, ?)", (session, (row[0] if row else "")[:50] + "x"))
         return {"response": "ok"}
 
-    serve(app, host="127.0.0.1", port=port, threads=64, ident=None)
+    serve(app, host="127.0.0.1", port=port, threads=64, channel_request_lookahead=1, ident=None)
 
 
 if __name__ == "__main__":

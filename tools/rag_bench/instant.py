@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from itertools import count
 from typing import Any
 
 PASSAGES = (
@@ -12,13 +13,13 @@ PASSAGES = (
 PIECES = ("专项债务收入应当", "用于公益性资本支出，", "不得用于经常性支出[1]。")
 
 
-def _search() -> bytes:
+def _search(n: int) -> bytes:
     hits = [
-        {"title": "预算管理办法", "text": text, "fields": {"source": "a.docx"}, "normalised_score": 0.9}
+        {"title": "预算管理办法", "text": f"第{n}条 {text}", "fields": {"source": "a.docx"}, "normalised_score": 0.9}
         for text in PASSAGES
     ]
     idf = dict.fromkeys(("专项", "债务", "收入", "经常性", "支出"), 2.0)
-    body = {"hits": hits, "docs": list(PASSAGES), "idf": idf, "engine": "instant"}
+    body = {"hits": hits, "docs": [f"{hit['title']}\n{hit['text']}" for hit in hits], "idf": idf, "engine": "instant"}
     return json.dumps(body, ensure_ascii=False).encode()
 
 
@@ -43,8 +44,18 @@ def _chunked(body: bytes) -> bytes:
     return b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(body), body)
 
 
-SEARCH = _whole(_search(), b"application/json")
+SEARCHES = tuple(_whole(_search(n), b"application/json") for n in range(1000))
+"""Each answer another one, so that what rag_server keeps of a passage's analysis is of no use for the next turn."""
+_asked = count()
 CHAT = _chunked(_chat())
+
+
+def _answer_to(request: bytes, body: bytes) -> bytes:
+    if b"/v1/tokenize" in request:
+        counts = [len(text) for text in json.loads(body)["texts"]]
+        told = {"counts": counts, "max_model_len": 32_768, "has_chat_template": True}
+        return _whole(json.dumps(told).encode(), b"application/json")
+    return CHAT if b"/v1/" in request else SEARCHES[next(_asked) % len(SEARCHES)]
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,8 +65,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
             lengths = [
                 line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
             ]
-            await reader.readexactly(int(lengths[0]) if lengths else 0)
-            writer.write(CHAT if b"/v1/" in head.partition(b"\r\n")[0] else SEARCH)
+            body = await reader.readexactly(int(lengths[0]) if lengths else 0)
+            writer.write(_answer_to(head.partition(b"\r\n")[0], body))
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
