@@ -85,6 +85,8 @@ class Retrieved:
     """How the passages were found: es_search's `retrieval_mode`."""
     scored: bool = True
     """Whether the search service gives scores; the tutorial's does not."""
+    apart: tuple[Evidence, ...] = ()
+    """Where several searches were fused into `evidence`: what the question in its full form found by itself."""
 
 
 NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")

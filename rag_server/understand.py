@@ -55,14 +55,16 @@ def understand(
     be used, the topic of the last turn is carried over.
     """
     lang = language_of(query)
-    turns = answered_turns(history)
+    leans = leans_on_history(query)
+    turns = answered_turns(history) or (refused_turns(history) if leans else [])
     if not turns:
+        return Understood(query, query, lang)
+    if not leans and len(own_words(query)) > DOUBTFUL_LENGTH:
         return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
     carried = carry_topic(query, earlier.question)
-    if not leans_on_history(query):
-        doubtful = len(own_words(query)) <= DOUBTFUL_LENGTH
-        return Understood(query, query, lang, carried[:CONTEXT_LENGTH] if doubtful else "")
+    if not leans:
+        return Understood(query, query, lang, carried[:CONTEXT_LENGTH])
     rewritten = _rewrite(query, history, llm, deadline.sooner(budget_s), lang) if llm else None
     event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
     return Understood(query, rewritten or carried, lang, earlier.answer[:CONTEXT_LENGTH])
@@ -79,6 +81,13 @@ def answered_turns(history: Sequence[Message]) -> list[Earlier]:
         for asked, answer in pairwise(history)
         if asked.standalone and answer.role == "assistant"
     ]
+
+
+def refused_turns(history: Sequence[Message]) -> list[Earlier]:
+    """Of a history in which nothing was answered, the last question that stands alone: a follow-up can only go on from
+    that."""
+    asked = [message.content for message in history if message.role == "user"]
+    return [Earlier(question, "") for question in asked if not leans_on_history(question)][-1:]
 
 
 def _rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline, lang: Lang) -> str | None:
