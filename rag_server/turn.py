@@ -66,7 +66,9 @@ class Evidence:
     repealed: str | None
     """When the document was repealed, or its status when that says so without a date; None while it is in force."""
     score: float
-    """Between 0 and 1, comparable between questions."""
+    """Between 0 and 1, comparable between questions: by words alone."""
+    ranked_by: float | None = None
+    """What the search ranked it by, words and meaning; None when it does not say."""
 
     @property
     def content(self) -> str:

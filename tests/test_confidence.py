@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,15 @@ def test_without_a_passage_there_is_no_confidence() -> None:
     nothing = Retrieved((), {}, "embedded")
     assert confidence("量子计算", nothing).value == 0
     assert lacks_basis("量子计算", nothing, below=0.0)
+
+
+def test_fusing_searches_does_not_lower_the_confidence(reader: PassageReader) -> None:
+    question = "专项债收入可以用于经常性支出吗？"
+    given = found(reader, question)
+    fused = replace(given, evidence=tuple(replace(e, score=0.3 * e.score) for e in given.evidence))
+    below = (confidence(question, fused).value + confidence(question, given).value) / 2
+    assert lacks_basis(question, fused, below)
+    assert not lacks_basis(question, replace(fused, apart=given.evidence), below)
 
 
 def test_a_search_service_without_scores_can_not_be_judged() -> None:
