@@ -9,7 +9,8 @@ ifdef MODEL
 export YIJU_MODEL := $(MODEL)
 endif
 # A model of our own needs torch; the default demo and a model on another server do not.
-RUNTIME := $(if $(filter none openai,$(YIJU_ENGINE))$(YIJU_OPENAI_URL),base,$(if $(YIJU_MODEL),llm,base))
+OWN_MODEL := $(if $(filter gemma3-270m,$(YIJU_MODEL)),gemma3,$(if $(YIJU_MODEL),llm,base))
+RUNTIME := $(if $(filter none openai,$(YIJU_ENGINE))$(YIJU_OPENAI_URL),base,$(OWN_MODEL))
 
 .PHONY: help demo up down ask index test test-fast lint types lock env setup setup-dev clean
 

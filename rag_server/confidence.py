@@ -42,6 +42,12 @@ class Confidence:
     parts: Mapping[str, float]
 
 
+BY_MEANING = 0.65
+"""Of the threshold, where passages were found by meaning, too: they hold fewer of the question's words. With e5 the
+same share of the 93 sample questions is answered as by words alone (0.97); of the 50 unanswerable 0.68 instead of 0.74
+are refused."""
+
+
 def confidence(question: str, retrieved: Retrieved) -> Confidence:
     """How sure it is that the passages hold an answer to `question`: 0 without any passage.
 
@@ -65,6 +71,8 @@ def lacks_basis(question: str, retrieved: Retrieved, below: float) -> bool:
     """
     if not retrieved.evidence:
         return True
+    if retrieved.mode != "lexical":
+        below *= BY_MEANING
     rankings = filter(None, (retrieved.evidence, retrieved.apart))
     return all(confidence(question, replace(retrieved, evidence=found)).value < below for found in rankings)
 

@@ -10,9 +10,9 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 from rag_server.checks.align import parts_of
-from rag_server.checks.coverage import coverage
+from rag_server.checks.coverage import coverage, unsupported_clause
 from rag_server.checks.judge import judge, missing_reason, number_reason, stands_in
-from rag_server.checks.lead_in import opening
+from rag_server.checks.lead_in import only_leads, opening
 from rag_server.checks.marks import cited_pieces, split_sentences, without_marks
 from rag_server.checks.passage import Passage, read_passage
 from rag_server.checks.tokens import Tokens, fold, tokenise
@@ -45,6 +45,7 @@ _SOCIAL = re.compile(
     r"(?:您好|你好|谢谢|感谢您|不客气|希望(?:以上|这|对您|能)|如有(?:其他|疑问|任何)|以上(?:就)?是|"
     r"hello|thank|hope this helps)"
 )
+_APART = ("；", ";")
 _LONGEST_EMPTY = 80
 """Characters of a sentence that may claim nothing."""
 
@@ -109,11 +110,17 @@ def _uncited(sentence: str, passages: Sequence[Passage], idf: Mapping[str, float
 
 
 def _merged(pieces: Sequence[tuple[str, tuple[int, ...]]]) -> list[tuple[str, tuple[int, ...]]]:
-    """Neighbours that cite the same passages as one."""
+    """Neighbours that cite the same passages as one, unless a semicolon makes each a statement with its own mark.
+
+    What only leads in (根据第[1]条材料, 甲得乙[2]) goes to the piece behind it, which then rests on the marks of both.
+    """
     merged: list[tuple[str, tuple[int, ...]]] = []
     for text, cites in pieces:
-        if merged and merged[-1][1] == cites:
-            merged[-1] = (merged[-1][0] + text, cites)
+        before = merged[-1] if merged else ("", ())
+        if merged and only_leads(before[0]):
+            merged[-1] = (before[0] + text, tuple(dict.fromkeys((*before[1], *cites))))
+        elif merged and before[1] == cites and not (before[0].rstrip().endswith(_APART) or text.startswith(_APART)):
+            merged[-1] = (before[0] + text, cites)
         else:
             merged.append((text, cites))
     return merged
@@ -177,6 +184,8 @@ def _check_opening(answer: Tokens, first: int, cited: Sequence[Passage], marks: 
     """What an opening names must be there; an article that it names must be the passage's own, where that is known."""
     own = frozenset[str]().union(*(p.articles for p in cited))
     for i in numbers_in(answer, 0, first):
+        if answer.keys[i] == "#1":  # 值得一提的是
+            continue
         is_article = answer.keys[i].startswith("#第") and answer.keys[i + 1 : i + 2] == ("条",)
         known = answer.keys[i] in own if own and is_article else any(answer.keys[i] in p.keys for p in cited)
         quoted = i >= 2 and any(stands_in(answer, i - 2, i + 2, p) for p in cited)
@@ -214,4 +223,5 @@ def _check_claims(
     uncovered, share = coverage(answer, [w for w in content(answer.words) if w.first >= first], parts, idf)
     if share < least:
         return missing_reason(uncovered, marks)
-    return judge(answer, parts, marks)
+    invented = unsupported_clause(answer, first, parts, idf)
+    return missing_reason(invented, marks) if invented else judge(answer, parts, marks)

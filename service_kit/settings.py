@@ -70,11 +70,11 @@ class Settings(BaseSettings):
     llm_host: str = "127.0.0.1"
     llm_port: int = Field(1707, ge=1, le=65535)
     llm_url: str | None = None
-    llm_threads: int = Field(64, ge=1, le=1024)
+    llm_threads: int = Field(96, ge=1, le=1024)  # seven of eight hold all that run and wait in the engine
     stream_host: str = "127.0.0.1"
     stream_port: int = Field(1708, ge=1, le=65535)
     stream_url: str | None = None
-    stream_threads: int = Field(64, ge=1, le=1024)
+    stream_threads: int = Field(96, ge=1, le=1024)
     search_host: str = "127.0.0.1"
     search_port: int = Field(1709, ge=1, le=65535)
     search_url: str | None = None
@@ -219,7 +219,7 @@ class Settings(BaseSettings):
             return self.engine
         if self.openai_url:
             return "openai"
-        return "serial" if self.model else "none"
+        return "batch" if self.model else "none"
 
     @property
     def embedder_name(self) -> EmbedderName:

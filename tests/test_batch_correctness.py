@@ -24,6 +24,7 @@ from tests.batch_fixtures import (
     reference,
     some_prompts,
     tiny,
+    waits_at,
 )
 from tests.llm_fixtures import make_tiny_model
 from tests.servers import wait_until
@@ -62,6 +63,28 @@ def test_staggered_arrivals_of_mixed_lengths_get_what_generate_gives(kind: str) 
     with batch_engine(loaded, prefill_chunk=16) as engine:
         assert answers_of(engine, asks()) == expected
         wait_until(lambda: is_idle(engine), "all memory is given back")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("prefix_tokens", [0, 5000])
+def test_short_prompts_are_read_in_one_pass(kind: str, prefix_tokens: int) -> None:
+    """Some begin as one known before, some do not, and one of them is known but for its last token."""
+    loaded = tiny(kind)
+    system, *others = some_prompts(15, 40, 70, 50, 45, 28, 20, 61)
+    prompts = [*others, *(system + other for other in others[-3:]), system]
+    expected = [reference(loaded, prompt, 12) for prompt in prompts]
+    with batch_engine(loaded, prefix_tokens=prefix_tokens) as engine, gated(loaded) as gate:
+        gate.open(1)
+        assert list(engine.begin(Ask(system, 1).request()))
+        running = engine.begin(Ask(others[0], 12).request())
+        waits_at(gate, 1)
+        begun = [engine.begin(Ask(prompt, 12).request()) for prompt in prompts]
+        gate.open(100_000)
+        assert ["".join(one) for one in [running, *begun]] == [expected[0], *expected]
+        wait_until(lambda: is_idle(engine), "all memory is given back")
+    packs = [shape for shape in gate.passes if min(shape) > 1]
+    assert sum(rows for rows, _ in packs) >= 6
+    assert all(rows * tokens <= 512 for rows, tokens in packs)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gemma3", "mpt", "bloom"])

@@ -18,6 +18,7 @@ from tests.batch_fixtures import (
     batch_engine,
     begin_all,
     expected,
+    gated,
     hooked,
     idle_after,
     is_idle,
@@ -26,6 +27,7 @@ from tests.batch_fixtures import (
     some_prompts,
     text_of,
     tiny,
+    waits_at,
 )
 from tests.servers import wait_until
 
@@ -35,6 +37,10 @@ torch = pytest.importorskip("torch")
 
 
 # Faults of the model.
+
+
+def last_token(prompt: str) -> int:
+    return int(tiny("llama").tokenizer(prompt, add_special_tokens=True, verbose=False)["input_ids"][-1])
 
 
 @pytest.mark.parametrize("sampling", [{}, {"temperature": 1.0, "seed": 1}])
@@ -104,15 +110,61 @@ def test_a_prompt_that_breaks_the_model_leaves_the_running_alone() -> None:
         assert text_of(running) == expected(PROMPTS[0], 60)
 
 
+def test_a_prompt_that_breaks_the_pass_it_shares_ends_alone() -> None:
+    loaded = tiny("llama")
+    prompts = some_prompts(14, 60, 50, 70, 40)
+    bad, shapes = last_token(prompts[2]), []
+
+    def explode(kwargs: Any) -> None:
+        shapes.append(tuple(kwargs["input_ids"].shape))
+        if shapes[-1][1] > 1 and bad in kwargs["input_ids"][:, -1].tolist():
+            raise RuntimeError("boom")
+
+    with batch_engine(loaded) as engine, gated(loaded) as gate, hooked(loaded, before=explode):
+        running = engine.begin(Ask(PROMPTS[0], 20).request())
+        waits_at(gate, 0)
+        begun = [engine.begin(Ask(prompt, 20).request()) for prompt in prompts]
+        gate.open(1000)
+        with pytest.raises(GenerationFailed, match="boom"):
+            text_of(begun[2])
+        assert text_of(running) == expected(PROMPTS[0], 20)
+        for number in (0, 1, 3):
+            assert text_of(begun[number]) == expected(prompts[number], 20)
+        idle_after(engine)
+    assert (4, 70) in shapes
+
+
+def test_nan_in_one_of_the_prompts_read_together_ends_it_alone() -> None:
+    loaded = tiny("llama")
+    prompts = some_prompts(14, 60, 50, 70, 40)
+    bad = last_token(prompts[1])
+
+    def spoil(kwargs: Any, output: Any) -> None:
+        if kwargs["input_ids"].shape == (4, 70):
+            output.logits[kwargs["input_ids"][:, -1] == bad] = float("nan")
+
+    with batch_engine(loaded) as engine, gated(loaded) as gate, hooked(loaded, after=spoil):
+        running = engine.begin(Ask(PROMPTS[0], 20).request())
+        waits_at(gate, 0)
+        begun = [engine.begin(Ask(prompt, 20).request()) for prompt in prompts]
+        gate.open(1000)
+        with pytest.raises(GenerationFailed, match="NaN"):
+            text_of(begun[1])
+        assert text_of(running) == expected(PROMPTS[0], 20)
+        for number in (0, 2, 3):
+            assert text_of(begun[number]) == expected(prompts[number], 20)
+        idle_after(engine)
+
+
 def test_a_row_for_which_there_is_no_memory_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     from llm_server.batch.kv_cache import KvBlock
 
     join = KvBlock.join
 
-    def exhausted(block: KvBlock, source: Any, most: int) -> None:
-        if source[0].keys.shape[2] == len(PROMPTS[1]):
+    def exhausted(block: KvBlock, sources: Any, most: int) -> None:
+        if any(states[0].keys.shape[2] == len(PROMPTS[1]) for states in sources):
             raise MemoryError("no memory")
-        join(block, source, most)
+        join(block, sources, most)
 
     monkeypatch.setattr(KvBlock, "join", exhausted)
     with batch_engine(tiny("llama")) as engine:
@@ -143,6 +195,17 @@ def test_a_row_that_can_not_be_sampled_ends_alone(monkeypatch: pytest.MonkeyPatc
 
 
 # Faults of the engine.
+
+
+def test_a_model_whose_loading_breaks_is_not_loaded_for_ever() -> None:
+    def explode(_: Any) -> Any:
+        raise RuntimeError("no such device")
+
+    engine = BatchEngine(load_settings(model="big"), explode)
+    engine._thread.join(30)
+    with pytest.raises(ModelUnavailable, match="no such device"):
+        engine.card()
+    engine.close()
 
 
 def test_an_engine_thread_that_dies_is_restarted_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -63,6 +63,23 @@ def test_long_and_short_prompts_are_read_in_turn() -> None:
     assert scheduler.next_to_prefill(at_most=10) is None
 
 
+def test_prompts_are_read_together_if_little_is_padded_and_nothing_is_promised_twice() -> None:
+    scheduler = Scheduler(kv_tokens=1000, max_rows=20, pass_tokens=10)
+    first, near, far, again = sequence(60, 5), sequence(40, 5), sequence(300, 5), sequence(80, 5)
+    scheduler.prefilling += [first, near, far, again]
+    assert scheduler.companions(first, at_most=240) == [near, again]
+    assert scheduler.companions(first, at_most=239) == [near]
+    assert scheduler.companions(first, at_most=100) == []
+    far.foreseen = 250  # little to read, but a block as wide as all of it
+    assert scheduler.companions(first, at_most=240) == [near, again]
+    scheduler.kv_tokens = scheduler.promised + 19
+    assert scheduler.companions(near, at_most=1000) == []
+    assert scheduler.companions(first, at_most=1000) == []
+    near.alone = True
+    scheduler.kv_tokens = scheduler.promised + 20
+    assert scheduler.companions(first, at_most=1000) == [again]
+
+
 def test_rows_group_by_length_and_padding_is_promised() -> None:
     scheduler = Scheduler(kv_tokens=10_000, max_rows=9, pass_tokens=200)
     running(scheduler, sequence(20, 10), sequence(900, 10), sequence(30, 10), sequence(850, 10))
@@ -108,16 +125,15 @@ def states(first: int, tokens: int) -> list[KeysValues]:
 
 def test_rows_join_grow_and_leave_and_keep_what_is_theirs() -> None:
     block = KvBlock([LayerPlan(True, None)], 0)
-    block.join(states(100, 3), most=50)
-    block.join(states(200, 5), most=50)
-    block.join(states(300, 2), most=50)
+    block.join([states(100, 3)], most=50)
+    block.join([states(200, 5), states(300, 2)], most=50)
     layer = block.stored[0]
     for step in range(40):
         block.make_room(1, most=50)
         new = torch.tensor([1000.0, 2000.0, 3000.0]).reshape(3, 1, 1, 1) + step
         keys, _ = layer.update(new, -new)
         assert keys.shape == (3, 1, 5 + step + 1, 1)
-        block.advance(1)
+        block.advance([1, 1, 1])
     block.leave(0)
     for row, (begin, length, late) in enumerate(((300, 2, 3000), (200, 5, 2000))):
         (kept,) = block.row(row)
@@ -130,7 +146,7 @@ def test_rows_join_grow_and_leave_and_keep_what_is_theirs() -> None:
 
 def test_a_sliding_layer_shows_its_window() -> None:
     block = KvBlock([LayerPlan(True, 4), LayerPlan(False, None)], 10)
-    block.load(states(0, 10))
+    block.begin(states(0, 10))
     block.make_room(1, most=20)
     new = torch.tensor(10.0).reshape(1, 1, 1, 1)
     assert block.stored[0].update(new, new)[0].flatten().tolist() == [7, 8, 9, 10]
@@ -150,7 +166,7 @@ def test_prefixes_are_matched_replaced_and_forgotten_oldest_first() -> None:
     assert cache.tokens == 92
     cache.keep(list(range(900, 920)), states(0, 20), copy=False)
     assert cache.tokens == 52
-    assert cache.find(other[:SHORTEST]) is None  # all but the last token are fewer than pay
+    assert cache.find(other[:SHORTEST]) == []  # all but the last token are fewer than pay
     assert (cache.hits, cache.lookups) == (1, 2)
 
 
@@ -160,6 +176,8 @@ def test_a_prefix_is_never_all_of_a_prompt() -> None:
     found = cache.find(list(range(30)))
     assert found
     assert found[0].keys.shape[2] == 29
+    assert cache.foresee(list(range(30))) == 29
+    assert cache.find(list(range(30)), to_read=12)[0].keys.shape[2] == 18
 
 
 def test_draws_follow_the_distribution_and_never_hit_the_impossible() -> None:

@@ -168,6 +168,17 @@ def test_closing_ends_what_runs_and_what_waits() -> None:
 # Too many.
 
 
+def test_rows_that_end_together_share_the_time_that_they_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    clock = iter(range(0, 1000, 8))
+    monkeypatch.setattr("llm_server.batch.engine.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with batch_engine(tiny("llama")) as engine:
+        engine._last_end, engine._ended = next(clock), 4
+        engine._note_ends()
+        assert engine._pace.typical_s == 2.0
+
+
 def test_ten_times_too_many_are_refused_with_a_time_and_the_rest_is_answered() -> None:
     with batch_engine(tiny("llama"), max_batch=2, queue_limit=4) as engine:
         text_of(engine.begin(Ask(PROMPTS[0], 3).request()))

@@ -28,6 +28,7 @@ def figures(engine: str, workload: str, clients: int, *measured: float) -> Figur
         0.1,
         wall_s=wall_s,
         cpu_s=wall_s,
+        answers=clients,
         tokens=tokens,
         prompt_tokens=76,
     )

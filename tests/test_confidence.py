@@ -129,3 +129,13 @@ def test_a_calibration_says_when_and_on_what() -> None:
     shipped = json.loads(SHIPPED.read_text())
     assert shipped["date"].count("-") == 2
     assert "sample_questions" in shipped["set"]
+
+
+def test_passages_found_by_meaning_need_fewer_of_the_words() -> None:
+    passage = Evidence(1, "办法", "专项债务收入应当用于公益性资本支出。", None, None, None, None, None, 0.2)
+    by_words = Retrieved((passage,), {"专项": 1.0, "土储": 2.0}, "embedded")
+    by_meaning = replace(by_words, mode="hybrid")
+    value = confidence("土储专项", by_words).value
+    assert lacks_basis("土储专项", by_words, value * 1.2)
+    assert not lacks_basis("土储专项", by_meaning, value * 1.2)
+    assert lacks_basis("土储专项", by_meaning, value * 2)

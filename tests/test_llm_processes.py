@@ -43,6 +43,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     logs = tmp_path_factory.mktemp("logs")
     llm_port, stream_port = str(free_port()), str(free_port())
     env = {**ONE_THREAD, "YIJU_MODEL": "smollm2", "YIJU_LLM_PORT": llm_port, "YIJU_STREAM_PORT": stream_port}
+    env["YIJU_MAX_BATCH"] = "1"  # a second request waits
     with (
         service_process("llm", env, logs / "llm.log"),
         service_process("stream", env, logs / "stream.log"),
@@ -153,6 +154,7 @@ def test_overload_is_a_429_that_says_when_to_come_back(tmp_path: Path) -> None:
     port = str(free_port())
     model = make_tiny_model(tmp_path / "tiny", window=4096)
     env = {**ONE_THREAD, "YIJU_MODEL": str(model), "YIJU_LLM_PORT": port, "YIJU_QUEUE_LIMIT": "2"}
+    env["YIJU_MAX_BATCH"] = "1"
     url = f"http://127.0.0.1:{port}/"
     ask = {"messages": CAPITAL, "max_tokens": 400, "temperature": 1.0, "seed": 1}
     with service_process("llm", env, tmp_path / "llm.log", ready="/readyz"), ThreadPoolExecutor(8) as pool:

@@ -100,7 +100,7 @@ def test_a_misspelt_name_is_found() -> None:
 
 @pytest.mark.parametrize(
     ("env", "engine"),
-    [({}, "none"), ({"YIJU_MODEL": "some/model"}, "serial"), ({"YIJU_OPENAI_URL": "http://x/v1"}, "openai")],
+    [({}, "none"), ({"YIJU_MODEL": "some/model"}, "batch"), ({"YIJU_OPENAI_URL": "http://x/v1"}, "openai")],
 )
 def test_the_engine_follows_from_what_is_set(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], engine: str) -> None:
     for name, value in env.items():

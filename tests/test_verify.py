@@ -139,9 +139,61 @@ def test_reasons_are_in_the_language_of_the_answer() -> None:
 
 def test_rare_words_weigh_more() -> None:
     evidence = (passage(1, "本办法适用于地方财政部门的专项债券发行工作。"),)
-    sentence = "本办法适用于地方财政部门的专项债券发行工作，涉及隐私保护。[1]"
+    sentence = "本办法适用于涉及隐私的地方财政部门的专项债券发行工作。[1]"
     assert verify_sentence(sentence, evidence, {}, "zh").verified
     assert not verify_sentence(sentence, evidence, {"隐私": 60.0, "发行": 1.0, "工作": 1.0}, "zh").verified
+
+
+def test_a_semicolon_with_marks_makes_two_statements() -> None:
+    """Each is compared for itself; without a mark of its own the first is no statement but half of a splice."""
+    assert check("逾期的，处1.5万亿元罚款[1]；举借的债务应当有偿还计划[1]。").verified
+    assert not check("逾期的，处1.5万亿元罚款，应当有偿还计划[1]。").verified
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        "根据您提供的资料，",
+        "针对您的提问，",
+        "从材料[2]可以看出，",
+        "根据第[2]条资料，",
+        "资料[2]中提到，",
+        "根据检索到的内容，",
+        "值得一提的是，",
+        "据资料记载，",
+        "相关规定如下：",
+        "《预算法》（财预〔2016〕155号文）规定，",
+        "1. ",
+    ],
+)
+def test_what_leads_in_claims_nothing(lead: str) -> None:
+    said = "省级人民政府可以在国务院确定的限额内举债[1]。"
+    checked = check(lead + said)
+    assert checked.verified, checked.reason
+    assert not check(lead + said.replace("可以", "不得")).verified
+
+
+@pytest.mark.parametrize(("said", "passes"), [("外交机构保护", True), ("领事机构保护", False)])
+def test_what_stands_in_brackets_may_be_left_out(said: str, passes: bool) -> None:
+    evidence = (passage(1, "我国的外交(常驻代表)机构保护归侨、侨眷在境外的合法权益。"),)
+    assert verify_sentence(f"我国的{said}归侨、侨眷在境外的合法权益[1]。", evidence, {}, "zh").verified is passes
+
+
+def test_a_later_clause_that_the_passage_does_not_have_is_marked() -> None:
+    """Over the whole sentence its words are few: their share alone would let it pass."""
+    first = "举借的债务应当有偿还计划和稳定的偿还资金来源，只能用于公益性资本支出"
+    assert check(f"{first}[1]。").verified
+    assert "派出" in (check(f"{first}，每队派出球员作赛[1]。").reason or "")
+
+
+@pytest.mark.parametrize(
+    ("counted", "passes"), [("人", True), ("名", True), ("个", True), ("户", False), ("次", False)]
+)
+def test_what_is_counted_must_be_the_same(counted: str, passes: bool) -> None:
+    evidence = (passage(1, "该区人口为30,675人，提供工作岗位41,424个。"),)
+    assert (
+        verify_sentence(f"该区人口为30675{counted}，提供工作岗位41,424个[1]。", evidence, {}, "zh").verified is passes
+    )
 
 
 @pytest.mark.parametrize(

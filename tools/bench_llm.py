@@ -2,8 +2,9 @@
 
 `python -m tools.bench_llm --json FILE [--plot FILE.png] [--quick]`
 
-Prints tokens/s, latency and time to the first text for 1, 3, 5, 10 and 32 clients, then each bar with its bound. The
-bounds come from raw forward passes of the same run. `--quick` leaves out what no bar needs.
+Prints tokens/s, latency and time to the first text of short and of RAG-length prompts for 1 to 32 clients, of sessions
+of three turns and of mixed arrivals, then each bar with its bound. The bounds come from raw forward passes of the same
+run. Takes about eight minutes on two cores; `--quick`, which leaves out what no bar needs, half of it.
 """
 
 import argparse
@@ -25,10 +26,10 @@ import requests
 from service_kit.settings import load_settings
 from tools.console import run_tool
 from tools.llm_bench.bars import Bar, Measured, bars
-from tools.llm_bench.clients import Figures, Server, run_together
+from tools.llm_bench.clients import Figures, Server, Talk, run_together
 from tools.llm_bench.plot import plot
 from tools.llm_bench.references import Measurer, References, pooled
-from tools.llm_bench.workloads import RAG_TOKENS, SHORT_TOKENS, conversation, median_stall, third_turn_ttft
+from tools.llm_bench.workloads import RAG_TOKENS, SHORT_TOKENS, median_stall, session, single, third_turn_ttft
 
 PORT = 17907
 START_TIMEOUT_S = 300
@@ -66,32 +67,48 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def run_engine(engine: str, precision: str, clients: tuple[int, ...]) -> list[Figures]:
-    """All workloads that both engines run."""
-    found = []
+def run_engine(engine: str, precision: str, *, quick: bool) -> list[Figures]:
+    """All workloads. `serial` is not asked by 32: it is a queue, of which ten show all there is to see."""
+    few = (1, 10) if quick else (1, 3, 5, 10)
     with server(engine, precision) as served:
         url = served.url
-        run_together(served, engine, "warm-up", [conversation(url, SHORT_TOKENS)], 4)
-        for workload, tokens, max_tokens in (("short", SHORT_TOKENS, 64), ("rag", RAG_TOKENS, 32)):
-            for number in clients:
-                if workload == "rag" and number != 10 and len(clients) <= 3:
-                    continue
-                talks = [conversation(url, tokens) for _ in range(number)]
-                found.append(shown(run_together(served, engine, workload, talks, max_tokens)))
-        if len(clients) > 3:
-            mixed = [conversation(url, (SHORT_TOKENS, RAG_TOKENS)[n % 2]) for n in range(12)]
-            found.append(shown(run_together(served, engine, "mixed", mixed, 48, spacing_s=0.5)))
+        run_together(served, engine, "warm-up", [single(url, SHORT_TOKENS, 4)])
+
+        def measure(workload: str, talks: list[Talk], spacing_s: float = 0.0) -> Figures:
+            return shown(run_together(served, engine, workload, talks, spacing_s=spacing_s))
+
+        found = [
+            measure("short", [single(url, SHORT_TOKENS, 64) for _ in range(clients)])
+            for clients in (few if engine == "serial" else (*few, 32))
+        ]
+        found += [measure("rag", [single(url, RAG_TOKENS, 32) for _ in range(clients)]) for clients in few]
+        if not quick:
+            found.append(measure("turns", [session(url, 300, 3, 32) for _ in range(3)]))
+            mixed = [single(url, (SHORT_TOKENS, RAG_TOKENS)[n % 2], 32) for n in range(12)]
+            found.append(measure("mixed", mixed, spacing_s=0.5))
     return found
 
 
 def shown(one: Figures) -> Figures:
     print(
         f"{one.engine:7} {one.workload:6} {one.clients:3} clients  {one.prompt_tokens:5.0f} -> "
-        f"{one.tokens / one.clients:4.1f} tokens  {one.tokens_per_s:7.1f} tokens/s  cpu {one.cpu_s:6.1f} s  "
+        f"{one.tokens / one.answers:4.1f} tokens  {one.tokens_per_s:7.1f} tokens/s  cpu {one.cpu_s:6.1f} s  "
         f"mean {one.mean_s:7.2f} s  p95 {one.p95_s:7.2f} s  TTFT {one.ttft_s:6.2f} s",
         flush=True,
     )
     return one
+
+
+def print_ratios(figures: list[Figures]) -> None:
+    """`batch` over `serial`, line by line."""
+    serial = {(one.workload, one.clients): one for one in figures if one.engine == "serial"}
+    print("\nbatch over serial")
+    for one in figures:
+        if one.engine == "batch" and (other := serial.get((one.workload, one.clients))):
+            print(
+                f"{one.workload:6} {one.clients:3} clients  tokens/s x {one.tokens_per_s / other.tokens_per_s:5.2f}  "
+                f"mean latency x {one.mean_s / other.mean_s:5.2f}  TTFT x {one.ttft_s / other.ttft_s:5.2f}"
+            )
 
 
 def faster_precision(chunk: int) -> tuple[str, dict[str, float]]:
@@ -128,16 +145,16 @@ def main() -> int:
     chunk = load_settings().prefill_chunk
     precision, ten_rows = faster_precision(chunk)
     print(f"ten-row step: {', '.join(f'{name} {s * 1e3:.1f} ms' for name, s in ten_rows.items())}; using {precision}")
-    clients = (1, 10, 32) if args.quick else (1, 3, 5, 10, 32)
     measurer = Measurer(precision, chunk)
     raw = [measurer.measure()]
-    figures = run_engine("serial", precision, tuple(n for n in clients if n < 32 or not args.quick))
+    figures = run_engine("serial", precision, quick=args.quick)
     raw.append(measurer.measure())
-    figures += run_engine("batch", precision, clients)
+    figures += run_engine("batch", precision, quick=args.quick)
     raw.append(measurer.measure())
     with server("batch", precision) as served:
         run = Measured(figures, *third_turn_ttft(served.url), median_stall(served.url, 3))
     found = bars(pooled(raw), run, has_fast_bf16=has_fast_bf16())
+    print_ratios(figures)
     report(precision, pooled(raw), found)
     result = {
         "cpu": platform.processor(), "precision": precision, "ten_row_step_s": ten_rows, "compute_threads": 1,

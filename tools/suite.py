@@ -195,8 +195,9 @@ def index_samples(say: Say) -> None:
 def _up(suite: Suite, settings: Settings, say: Say) -> None:
     for name in unknown_variables():
         say(f"注意：没有 {name} 这个设置，已忽略", f"Note: there is no setting {name}; it is ignored")
-    # Documents of the user's own are there already, or will be: samples are only for an empty start.
-    if not (settings.data / "index").exists():
+    # Documents of the user's own are there already, or will be: samples are only for an empty start, and never for an
+    # Elasticsearch, which others may use.
+    if settings.search == "embedded" and not (settings.data / "index").exists():
         index_samples(say)
     say("启动服务", "Starting the services")
     suite.up()

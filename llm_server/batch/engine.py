@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from llm_server.batch.sequence import Sequence
+from llm_server.engines.at_exit import leave_without
 from llm_server.engines.engine import Load, ModelCard, Prompt, Request
 from llm_server.engines.pace import Pace
 from llm_server.faults import first_line
@@ -44,7 +45,10 @@ class BatchEngine:
         self._loaded: LoadedModel | None = None
         self._parts: Parts | None = None
         self._fault = ModelUnavailable(
-            f"模型 {settings.model} 正在加载", f"The model {settings.model} is being loaded", retry_after=5
+            f"模型 {settings.model} 正在加载",
+            f"The model {settings.model} is being loaded",
+            retry_after=5,
+            details={"loading": True},
         )
         self._changed = threading.Condition()
         """Guards all of this object, and of the scheduler its waiting line: the rest belongs to the thread, and what
@@ -52,12 +56,14 @@ class BatchEngine:
         self._closing = False
         self._restarted = False
         self._pace = Pace()
+        self._ended = 0
+        """Requests that ended in this step; the step before in which any ended was at `_last_end`."""
         self._last_end = 0.0
         self._tokens_per_s = 0.0
         self._seen = Load(waiting=0, running=0)
         self._thread = threading.Thread(target=self._begin_work, args=(load,), name="batch engine", daemon=True)
         self._thread.start()
-        atexit.register(self.close)  # torch does not like to be torn down in the middle of a step
+        atexit.register(self._at_exit)  # torch does not like to be torn down in the middle of a step
 
     def begin(self, request: Request) -> Generation:
         loaded, parts = self._ready()
@@ -109,13 +115,17 @@ class BatchEngine:
             return self._seen._replace(waiting=len(self._parts.scheduler.waiting) if self._parts else 0)
 
     def close(self) -> None:
-        atexit.unregister(self.close)
+        atexit.unregister(self._at_exit)
         with self._changed:
             self._closing = True
             self._fault = ModelUnavailable("服务正在停止", "The service is stopping")
             self._changed.notify()
         self._thread.join(CLOSE_TIMEOUT_S)
         self._loaded = None
+
+    def _at_exit(self) -> None:
+        self.close()
+        leave_without(self._thread)
 
     # What asking threads do.
 
@@ -172,7 +182,12 @@ class BatchEngine:
             logger.warning("no model: %s", error)
             self._fault = error
             return
-        self._work(loaded)
+        except Exception as error:  # whatever it was: not for ever "being loaded"
+            logger.exception("the model can not be loaded")
+            self._fault = ModelUnavailable(f"模型加载失败：{error!r}", f"The model can not be loaded: {error!r}")
+            return
+        if not self._closing:
+            self._work(loaded)
 
     def _work(self, loaded: LoadedModel) -> None:
         from llm_server.batch.assemble import assemble  # noqa: PLC0415  # only where a model is loaded: torch
@@ -185,6 +200,7 @@ class BatchEngine:
                 began = time.monotonic()
                 made = parts.stepper.step()
                 self._tokens_per_s += 0.1 * (made / max(time.monotonic() - began, 1e-6) - self._tokens_per_s)
+                self._note_ends()
                 self._see(parts)
         except ModelUnavailable as error:  # not a model for this engine
             logger.warning("no model: %s", error)
@@ -196,9 +212,10 @@ class BatchEngine:
         """Wait for something to do and let in who may. Returns whether to go on."""
         with self._changed:
             if parts.scheduler.idle:
-                self._tokens_per_s = self._last_end = 0.0
+                self._tokens_per_s = 0.0
                 self._see(parts)
-            self._changed.wait_for(lambda: self._closing or not parts.scheduler.idle)
+                self._changed.wait_for(lambda: self._closing or not parts.scheduler.idle)
+                self._last_end = time.monotonic()
             if self._closing:
                 self._end_all(self._fault)
                 return False
@@ -231,10 +248,14 @@ class BatchEngine:
         self._seen = Load(waiting=0, running=0)
 
     def _one_ended(self, _: Sequence) -> None:
-        now = time.monotonic()
-        if self._last_end:
-            self._pace.add(now - self._last_end)
-        self._last_end = now
+        self._ended += 1
+
+    def _note_ends(self) -> None:
+        """Rows that end in the same step share the time since others ended."""
+        if self._ended:
+            now = time.monotonic()
+            self._pace.add((now - self._last_end) / self._ended)
+            self._ended, self._last_end = 0, now
 
     def _see(self, parts: "Parts") -> None:
         """What `load` tells until the next step."""

@@ -2,7 +2,8 @@
 
 Rows are aligned at their newest token: all of them end at the same slot, shorter ones begin later, and the slots before
 a row's first token are padding that the attention mask hides. So each step writes one slot for all rows at once, what
-the model reads is a view, never a copy, and a row that leaves is replaced by the last one.
+the model reads is a view, never a copy, and a row that leaves is replaced by the last one. Several prompts that are
+read in one pass lie in the same way.
 
       slot   0 1 2 3 4 5 6 7 8 | free
       row 0  . . a b c d e f g |        length 7
@@ -29,6 +30,10 @@ class KeysValues(NamedTuple):
 
     keys: torch.Tensor
     values: torch.Tensor
+
+
+RowStates = list[KeysValues]
+"""One row's tokens: a (1, heads, tokens, head_dim) pair for each layer that stores any; `[]` for no tokens."""
 
 
 class LayerPlan(NamedTuple):
@@ -159,6 +164,10 @@ def _zeros(states: torch.Tensor, capacity: int, slots: int) -> torch.Tensor:
     return states.new_zeros((capacity, heads, slots, head_dim))
 
 
+def _tokens(states: RowStates) -> int:
+    return states[0].keys.shape[-2] if states else 0
+
+
 class KvBlock(Cache):
     """Rows that share their forward passes. Between `make_room` and `advance` the model writes what is new."""
 
@@ -174,17 +183,14 @@ class KvBlock(Cache):
         """The layers that keep anything."""
         return [layer for layer in self.layers if isinstance(layer, KvLayer)]
 
-    def begin_row(self) -> None:
-        """One row without tokens, to be filled by the model."""
-        self.extent.lengths.append(0)
-
-    def load(self, source: list[KeysValues]) -> None:
-        """One row that has the tokens of `source` already, one (1, heads, tokens, head_dim) pair for each layer."""
-        self.extent.end = source[0].keys.shape[-2]
-        for layer, states in zip(self.stored, source, strict=True):
-            layer.put(0, self.extent.end, states)
-        self.extent.lengths.append(self.extent.end)
-        self.extent.fit_start()
+    def begin(self, *known: RowStates) -> None:
+        """The first rows of an empty block, each with the tokens that it has already; `[]` for none."""
+        extent = self.extent
+        extent.lengths = [_tokens(states) for states in known]
+        extent.capacity, extent.end = len(known), max(extent.lengths)
+        extent.slots = max(extent.slots, extent.end)
+        self._put(0, known)
+        extent.fit_start()
 
     def make_room(self, tokens: int, most: int) -> None:
         """Let `tokens` more slots follow; a block that has to be moved gets at most `most` slots if that is enough."""
@@ -192,23 +198,23 @@ class KvBlock(Cache):
         if self.extent.end + tokens > self.extent.slots:
             self._move(self.extent.rows, max(needed, min(needed + ROOM, most)), self.extent.span)
 
-    def advance(self, tokens: int) -> None:
-        """The model has written `tokens` slots for each row."""
-        self.extent.end += tokens
-        self.extent.lengths = [length + tokens for length in self.extent.lengths]
+    def advance(self, new: Sequence[int]) -> None:
+        """The model has written so many tokens for each row, for all rows as many slots as for the longest."""
+        self.extent.end += max(new)
+        self.extent.lengths = [length + tokens for length, tokens in zip(self.extent.lengths, new, strict=True)]
         self.extent.fit_start()
 
-    def join(self, source: list[KeysValues], most: int) -> None:
-        """`source` becomes the last row; see `load` and `make_room`."""
-        extent, length = self.extent, source[0].keys.shape[-2]
+    def join(self, sources: Sequence[RowStates], most: int) -> None:
+        """`sources` become the last rows, all or (no memory) none; for `most` see `make_room`."""
+        extent, lengths = self.extent, [_tokens(states) for states in sources]
+        rows, longest = extent.rows + len(sources), max(lengths)
         if not extent.rows:
             extent.end = extent.start = 0
-        if extent.rows == extent.capacity or length > extent.end:
-            end = max(extent.span, length)
-            self._move(extent.rows + 1, max(end + 1, min(end + ROOM, most)), end)
-        for layer, states in zip(self.stored, source, strict=True):
-            layer.put(extent.rows, extent.end, states)
-        extent.lengths.append(length)
+        if rows > extent.capacity or longest > extent.end:
+            end = max(extent.span, longest)
+            self._move(rows, max(end + 1, min(end + ROOM, most)), end)
+        self._put(extent.rows, sources)
+        extent.lengths += lengths
         extent.fit_start()
 
     def leave(self, row: int) -> None:
@@ -221,14 +227,19 @@ class KvBlock(Cache):
         self.extent.lengths.pop()
         self.extent.fit_start()
 
-    def row(self, row: int) -> list[KeysValues]:
-        """Views of what a row holds, one (1, heads, tokens, head_dim) pair for each layer."""
+    def row(self, row: int) -> RowStates:
+        """Views of what a row holds."""
         end = self.extent.end
         begin = end - self.extent.lengths[row]
         return [
             KeysValues(layer.keys[row : row + 1, :, begin:end], layer.values[row : row + 1, :, begin:end])
             for layer in self.stored
         ]
+
+    def _put(self, first: int, sources: Sequence[RowStates]) -> None:
+        for row, states in enumerate(sources, first):
+            for layer, pair in zip(self.stored if states else [], states, strict=True):
+                layer.put(row, self.extent.end, pair)
 
     def _move(self, rows: int, slots: int, end: int) -> None:
         # Rows in fours above two: joining one by one shall not move the block each time.

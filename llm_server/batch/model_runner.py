@@ -26,10 +26,11 @@ class ModelRunner:
         return KvBlock(self.plans, slots)
 
     def forward(self, ids: Sequence[Sequence[int]], block: KvBlock, most: int) -> torch.Tensor:
-        """Read the next tokens of each row, the same number for all, and keep their keys and values in `block`.
+        """Read the next tokens of each row and keep their keys and values in `block`.
 
         Args:
-            ids: (rows, tokens).
+            ids: one list a row. A list shorter than the longest is padded in front, so there must be nothing before it:
+                its row has no tokens in `block` yet.
             most: slots that the block may grow to; see `KvBlock.make_room`.
 
         Returns:
@@ -38,31 +39,32 @@ class ModelRunner:
         Raises:
             Exception: whatever the model raises; the block is then as it was.
         """
-        tokens = len(ids[0])
+        new = [len(row) for row in ids]
+        tokens = max(new)
         block.make_room(tokens, most)
-        lengths = torch.tensor(block.extent.lengths)[:, None]
+        lengths = (torch.tensor(block.extent.lengths) + torch.tensor(new))[:, None]
         width = block.extent.span + tokens
-        mask = torch.arange(width) >= width - tokens - lengths
+        mask = torch.arange(width) >= width - lengths
         options: dict[str, Any] = {}
         if self._takes_positions:
-            options["position_ids"] = (lengths + torch.arange(tokens)).to(self.device)
+            options["position_ids"] = (lengths - tokens + torch.arange(tokens)).clamp(min=0).to(self.device)
         if self._takes_logits_to_keep:
             options["logits_to_keep"] = 1
         output = self._model(
-            input_ids=torch.tensor(ids, device=self.device),
+            input_ids=torch.tensor([[0] * (tokens - len(row)) + list(row) for row in ids], device=self.device),
             attention_mask=mask.long().to(self.device),
             past_key_values=block,
             use_cache=True,
             **options,
         )
-        block.advance(tokens)
+        block.advance(new)
         logits: torch.Tensor = output.logits[:, -1]
         return logits.float()
 
     def kv_bytes_per_token(self) -> int:
         """Measured by reading one token."""
         block = self.new_block(1)
-        block.begin_row()
+        block.begin([])
         with torch.inference_mode():
             self.forward([[0]], block, 1)
         return sum(states.nbytes for pair in block.row(0) for states in pair)

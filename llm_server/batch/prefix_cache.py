@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from llm_server.batch.kv_cache import KeysValues
+from llm_server.batch.kv_cache import KeysValues, RowStates
 
 SHORTEST = 16
 """Tokens below which a prefix is not worth the copying."""
@@ -18,7 +18,7 @@ SHORTEST = 16
 @dataclass(frozen=True, eq=False)
 class _Entry:
     ids: torch.Tensor
-    layers: list[KeysValues]
+    layers: RowStates
 
 
 class PrefixCache:
@@ -34,26 +34,33 @@ class PrefixCache:
     def tokens(self) -> int:
         return sum(len(entry.ids) for entry in self._entries)
 
-    def find(self, ids: Sequence[int]) -> list[KeysValues] | None:
-        """Views of the longest known beginning of `ids`, never of all: the last token is there to be read."""
-        if not self._budget:
-            return None
-        self.lookups += 1
-        wanted = torch.tensor(ids[:-1])
-        best = max(self._entries, key=lambda entry: _shared(entry.ids, wanted), default=None)
-        length = _shared(best.ids, wanted) if best else 0
-        if best is None or length < SHORTEST:
-            return None
-        self._use(best)
-        self.hits += 1
-        self.tokens_reused += length
-        return [KeysValues(*(states[:, :, :length] for states in layer)) for layer in best.layers]
+    def foresee(self, ids: Sequence[int]) -> int:
+        """How many tokens `find` would give now."""
+        return self._longest(ids)[1]
 
-    def keep(self, ids: Sequence[int], layers: list[KeysValues], *, copy: bool) -> None:
-        """Remember `ids` with their keys and values, (1, heads, tokens, head_dim).
+    def find(self, ids: Sequence[int], to_read: int = 1) -> RowStates:
+        """Views of the longest known beginning of `ids`, `[]` if there is none.
 
         Args:
-            copy: whether the memory of `layers` is going to be written to by others.
+            to_read: never of so many last tokens, which are going to be read; at least 1.
+        """
+        if not self._budget:
+            return []
+        self.lookups += 1
+        entry, length = self._longest(ids)
+        length = min(length, len(ids) - to_read)
+        if entry is None or length <= 0:
+            return []
+        self._use(entry)
+        self.hits += 1
+        self.tokens_reused += length
+        return [KeysValues(*(states[:, :, :length] for states in layer)) for layer in entry.layers]
+
+    def keep(self, ids: Sequence[int], layers: RowStates, *, copy: bool) -> None:
+        """Remember `ids` with their keys and values.
+
+        Args:
+            copy: whether the memory of `layers` is going to be written to by others, or shared with them.
         """
         if not SHORTEST <= len(ids) <= self._budget:
             return
@@ -67,6 +74,13 @@ class PrefixCache:
             self._entries.pop(0)
         kept = [KeysValues(*(states.clone() for states in layer)) for layer in layers] if copy else layers
         self._entries.append(_Entry(new, kept))
+
+    def _longest(self, ids: Sequence[int]) -> tuple[_Entry | None, int]:
+        """The entry that begins most like `ids`, of which the last token does not count, and in how many tokens."""
+        wanted = torch.tensor(ids[:-1])
+        best = max(self._entries, key=lambda entry: _shared(entry.ids, wanted), default=None)
+        length = _shared(best.ids, wanted) if best else 0
+        return (best, length) if length >= SHORTEST else (None, 0)
 
     def _use(self, entry: _Entry) -> None:
         self._entries.remove(entry)

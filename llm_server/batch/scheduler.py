@@ -12,6 +12,9 @@ from typing import Any
 
 from llm_server.batch.sequence import Sequence
 
+WORTH_PADDING = 32
+"""Prompts that differ by no more tokens share a pass: one more pass costs about as much on a CPU, more on a GPU."""
+
 
 @dataclass(eq=False)
 class Group:
@@ -106,6 +109,27 @@ class Scheduler:
             return None
         self._turn += 1
         return able[0] if self._turn % 2 else min(able, key=lambda one: one.prompt_left)
+
+    def companions(self, first: Sequence, at_most: int) -> list[Sequence]:
+        """Who may be read to the end in one pass with `first`: nobody begun yet, about as much to read, oldest first.
+
+        Args:
+            at_most: tokens of the whole pass, padding included; nor may the padding of the memory be more.
+        """
+        most, longest, tokens = first.prompt_left, len(first.prompt_ids), len(first.prompt_ids)
+        if first.block or first.alone:
+            return []
+        found: list[Sequence] = []
+        for one in self.prefilling:
+            if one is first or one.block or one.alone or abs(one.prompt_left - first.prompt_left) > WORTH_PADDING:
+                continue
+            rows, length = len(found) + 2, len(one.prompt_ids)
+            wider, longer = max(most, one.prompt_left), max(longest, length)
+            padding = rows * longer - tokens - length
+            if rows * wider <= at_most and padding <= min(at_most, self.kv_tokens - self.promised):
+                found.append(one)
+                most, longest, tokens = wider, longer, tokens + length
+        return found
 
     def run(self, sequence: Sequence) -> Group:
         """Its prompt is read: it joins the group where a step then costs least, if need be a new one."""

@@ -26,8 +26,10 @@ class Sequence:
     """The prompt and what was made."""
     computed: int = 0
     """How many of `ids` have keys and values."""
+    foreseen: int | None = None
+    """How many tokens of the prompt are known from others, as far as was looked up; until it is begun."""
     block: Any = None
-    """Its own KvBlock while the prompt is read."""
+    """Its own KvBlock while the prompt is read in several chunks."""
     chooser: Any = None
     """The sampler's memory for it: a random generator, the penalised tokens."""
     alone: bool = False
@@ -38,8 +40,8 @@ class Sequence:
 
     @property
     def prompt_left(self) -> int:
-        """Tokens of the prompt that have not been read."""
-        return len(self.prompt_ids) - self.computed
+        """Tokens of the prompt that have not been read and need to be."""
+        return len(self.prompt_ids) - (self.computed or self.foreseen or 0)
 
     @property
     def final_length(self) -> int:

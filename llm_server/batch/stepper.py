@@ -1,10 +1,12 @@
 """One iteration of the engine: at most one chunk of prompts is read, then every running request gets one token."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable
 
 import torch
 
+from llm_server.batch.kv_cache import KvBlock, RowStates
 from llm_server.batch.model_runner import ModelRunner
 from llm_server.batch.prefix_cache import PrefixCache
 from llm_server.batch.sampler import choose, log_probs
@@ -62,49 +64,101 @@ class Stepper:
 
     def _prefill(self) -> None:
         """One chunk of one prompt, and whole prompts as long as they fit into the chunk with it."""
+        for sequence in self._scheduler.prefilling:
+            if sequence.foreseen is None:
+                sequence.foreseen = self._prefixes.foresee(sequence.prompt_ids)
         budget = self._chunk
-        sequence = self._scheduler.next_to_prefill()
-        while sequence:
-            budget -= self._read_chunk(sequence, budget)
-            sequence = self._scheduler.next_to_prefill(at_most=budget)
+        first = self._scheduler.next_to_prefill()
+        while first:
+            if first.prompt_left <= budget and (others := self._companions(first, budget)):
+                budget -= self._read_together([first, *others])
+            else:
+                budget -= self._read_chunk(first, budget)
+            first = self._scheduler.next_to_prefill(at_most=budget)
+
+    def _companions(self, first: Sequence, budget: int) -> list[Sequence]:
+        others = self._scheduler.companions(first, budget)
+        # What was foreseen may have been forgotten since, or more may be known.
+        for sequence in (first, *others) if others else ():
+            sequence.foreseen = self._prefixes.foresee(sequence.prompt_ids)
+        most = max(sequence.prompt_left for sequence in (first, *others))
+        return others if (len(others) + 1) * most <= budget else []
+
+    def _read_together(self, pack: list[Sequence]) -> int:
+        """Whole prompts in one pass. Returns how many tokens were read, padding included."""
+        most = max(sequence.prompt_left for sequence in pack)
+        longest = max(len(sequence.prompt_ids) for sequence in pack)
+        try:
+            block = self._runner.new_block(longest)
+            # In place of padding, a bit of what is known is read again: there is never a gap behind it.
+            block.begin(*(self._prefixes.find(sequence.prompt_ids, to_read=most) for sequence in pack))
+            unread = [one.prompt_ids[known:] for one, known in zip(pack, block.extent.lengths, strict=True)]
+            logits = self._runner.forward(unread, block, longest)
+        except Exception:
+            logger.exception("%d prompts can not be read together; each goes on by itself", len(pack))
+            for sequence in pack:
+                sequence.alone = True
+            return sum(self._read_chunk(sequence, most) for sequence in pack)
+        self._prompts_read(pack, block, logits)
+        return most * len(pack)
 
     def _read_chunk(self, sequence: Sequence, at_most: int) -> int:
         """Returns how many tokens were read."""
         tokens = 0
         try:
             if sequence.block is None:
-                self._begin_prompt(sequence)
+                block = self._runner.new_block(len(sequence.prompt_ids))
+                block.begin(self._prefixes.find(sequence.prompt_ids))
+                sequence.block, sequence.computed = block, block.extent.span
             tokens = min(at_most, sequence.prompt_left)
             part = sequence.prompt_ids[sequence.computed : sequence.computed + tokens]
             logits = self._runner.forward([part], sequence.block, len(sequence.prompt_ids))
             sequence.computed += tokens
-            if not sequence.prompt_left:
-                self._prompt_read(sequence, logits)
         except Exception as error:  # noqa: BLE001  # whatever a model raises belongs to this request alone
             self._broke(sequence, error)
+        else:
+            if not sequence.prompt_left:
+                self._prompts_read([sequence], sequence.block, logits)
         return tokens
 
-    def _begin_prompt(self, sequence: Sequence) -> None:
-        sequence.block = self._runner.new_block(len(sequence.prompt_ids))
-        if known := self._prefixes.find(sequence.prompt_ids):
-            sequence.block.load(known)
-            sequence.computed = sequence.block.extent.span
-        else:
-            sequence.block.begin_row()
+    def _prompts_read(self, pack: list[Sequence], block: KvBlock, logits: torch.Tensor) -> None:
+        """Take the first tokens or the scores, a row for each of `pack`; answers that go on join groups."""
+        joining: defaultdict[Group, dict[Sequence, RowStates]] = defaultdict(dict)
+        for row, (sequence, chosen) in enumerate(zip(pack, self._first_tokens(logits, pack), strict=True)):
+            sequence.computed = len(sequence.prompt_ids)
+            if not isinstance(chosen, Exception):
+                self._prefixes.keep(sequence.prompt_ids, block.row(row), copy=len(pack) > 1)
+            if sequence.answer is None and not isinstance(chosen, Exception):
+                self._finish(sequence)
+            elif self._take(sequence, chosen):
+                joining[self._scheduler.run(sequence)][sequence] = block.row(row)
+        for group, rows in joining.items():
+            self._join(group, rows)
 
-    def _prompt_read(self, sequence: Sequence, logits: torch.Tensor) -> None:
-        """Take the first token or the scores; an answer that goes on joins a group."""
-        if sequence.answer is None:
-            sequence.log_probs = log_probs(logits[0], sequence.next_ids)
-            self._prefixes.keep(sequence.prompt_ids, sequence.block.row(0), copy=False)
-            return self._finish(sequence)
-        (chosen,) = self._choose(logits, [sequence])
-        if isinstance(chosen, int):
-            self._prefixes.keep(sequence.prompt_ids, sequence.block.row(0), copy=False)
-        if self._take(sequence, chosen):
-            group = self._scheduler.run(sequence)
-            group.block = group.block or self._runner.new_block(0)
-            group.block.join(sequence.block.row(0), group.final_length)
+    def _first_tokens(self, logits: torch.Tensor, pack: list[Sequence]) -> list[int | Exception]:
+        """As `_choose`; for one that is only scored it takes the scores."""
+        chosen = self._choose(logits, pack)
+        for row, sequence in enumerate(pack):
+            if sequence.answer is None:
+                try:
+                    sequence.log_probs = log_probs(logits[row], sequence.next_ids)
+                except ArithmeticError as error:
+                    chosen[row] = error
+        return chosen
+
+    def _join(self, group: Group, rows: dict[Sequence, RowStates]) -> None:
+        """`rows`, the last of the group's members, get their places in its block."""
+        group.block = group.block or self._runner.new_block(0)
+        try:
+            group.block.join(list(rows.values()), group.final_length)
+        except Exception as error:  # noqa: BLE001  # no memory
+            if len(rows) == 1:
+                return self._broke(next(iter(rows)), error)
+            for _ in rows:
+                # In the members' order, which changes when one of them breaks: the last one fills the gap.
+                sequence = group.members[group.block.extent.rows]
+                self._join(group, {sequence: rows[sequence]})
+        for sequence in rows:
             sequence.block = None
         return None
 
@@ -141,21 +195,18 @@ class Stepper:
         for row, single in enumerate(self._scheduler.isolate(group)):
             single.block = self._runner.new_block(0)
             try:
-                single.block.join(group.block.row(row), single.final_length)
+                single.block.join([group.block.row(row)], single.final_length)
             except Exception as error:  # noqa: BLE001  # no memory
                 self._broke(single.members[0], error)
             else:
                 self._decode(single)
 
     def _merge(self, small: Group, large: Group) -> None:
-        rows, final_length = large.block.extent.rows, max(small.final_length, large.final_length)
+        final_length = max(small.final_length, large.final_length)
         try:
-            for row in range(len(small.members)):
-                large.block.join(small.block.row(row), final_length)
+            large.block.join([small.block.row(row) for row in range(len(small.members))], final_length)
         except Exception:  # no memory; they can do without
             logger.exception("two groups can not be merged")
-            for row in range(large.block.extent.rows - 1, rows - 1, -1):
-                large.block.leave(row)
             for member in small.members:
                 member.alone = True
         else:

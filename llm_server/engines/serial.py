@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from llm_server.engines.at_exit import leave_without
 from llm_server.engines.engine import Load, ModelCard, Prompt, Request
 from llm_server.engines.pace import Pace
 from llm_server.faults import generation_failed
@@ -57,7 +58,7 @@ class SerialEngine:
         self._pace = Pace()
         self._thread = threading.Thread(target=self._work, args=(load,), name="serial engine", daemon=True)
         self._thread.start()
-        atexit.register(self.close)  # torch does not like to be torn down in the middle of a step
+        atexit.register(self._at_exit)  # torch does not like to be torn down in the middle of a step
 
     def begin(self, request: Request) -> Generation:
         loaded = self._ready()
@@ -90,7 +91,7 @@ class SerialEngine:
             return Load(waiting=len(self._waiting), running=int(self._running is not None))
 
     def close(self) -> None:
-        atexit.unregister(self.close)
+        atexit.unregister(self._at_exit)
         with self._changed:
             self._closing = True
             self._fault = ModelUnavailable("服务正在停止", "The service is stopping")
@@ -103,6 +104,10 @@ class SerialEngine:
                 job.generation.fail(self._fault)
                 job.generation.cancel()
         self._thread.join(CLOSE_TIMEOUT_S)
+
+    def _at_exit(self) -> None:
+        self.close()
+        leave_without(self._thread)
 
     def _ready(self) -> LoadedModel:
         loaded = self._loaded

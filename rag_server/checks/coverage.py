@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from rag_server.checks.align import Part
 from rag_server.checks.judge import stands_in
 from rag_server.checks.tokens import Tokens, Word
-from rag_server.checks.words import same_meaning, words_in
+from rag_server.checks.words import content, same_meaning, words_in
 
 SINGLE_CHARACTER = 0.5
 """Weight of words of one character against longer ones: most of them say little."""
+LEAST_OF_A_CLAUSE = 0.5
+"""Share of the words of a later clause, weighted alike, that the passages must have; a first clause may lead in."""
 
 
 def coverage(
@@ -30,6 +32,20 @@ def coverage(
         else:
             missing = missing or word.text
     return missing, had / total if total else 1.0
+
+
+def unsupported_clause(answer: Tokens, first: int, parts: Sequence[Part], idf: Mapping[str, float]) -> str:
+    """A word that no passage has, of a clause behind the first that mostly has such words; empty when there is none.
+
+    Over a long sentence such a clause hardly lowers the coverage, though it is another claim.
+    """
+    for a, b in answer.clauses(first, len(answer.keys))[1:]:
+        words = content(words_in(answer, a, b))
+        if len(words) > 1:
+            missing, share = coverage(answer, words, parts, idf)
+            if share < LEAST_OF_A_CLAUSE:
+                return missing
+    return ""
 
 
 def _has_the_like(word: Word, part: Part) -> bool:

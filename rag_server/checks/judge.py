@@ -1,18 +1,21 @@
 """Whether what was changed between a passage and a sentence of the answer changes what is said."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from rag_server.checks.align import Change, Part, behind_a_mark
 from rag_server.checks.passage import Passage
 from rag_server.checks.stance import stances
-from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word
+from rag_server.checks.tokens import SOFT, STRONG, Tokens, Word, is_number
 from rag_server.checks.words import (
+    COUNTERS,
     NOUN_TAGS,
     SOFT_TAGS,
     content,
     is_name,
     numbers_in,
     points_back,
+    same_counter,
     same_meaning,
     words_in,
 )
@@ -20,6 +23,7 @@ from service_kit.words import Words
 
 CLOSE = 0.6
 """A clause of which at least this share stands in the passage is a copy: a word that differs is a changed fact."""
+_IN_BRACKETS = re.compile(r"\([^()]*\)")
 LONGEST_SUBJECT = 12
 """Tokens that may be put before a sentence to say of whom it speaks."""
 
@@ -45,6 +49,9 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
             if not old_numbers and answer.keys[i] in _where_it_may_be(answer, part, change):
                 continue
             return number_reason(answer.text(i, i + 1), marks)
+    counter = _other_counter(answer, theirs, change)
+    if counter:
+        return _word_reason(*counter, marks)
     said, meant = stances(new), stances(old)
     if behind_a_mark(theirs, change.was_last) and not (answer.breaks[change.first] or answer.breaks[change.last]):
         meant.clear()  # 甲应当丙，不得丁 -> 甲不得丁: what was said first went as a whole
@@ -56,6 +63,17 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
         )
     old_text = "".join(theirs.text(a, b) for a, b in dropped)
     return _judge_words(answer, part, change, (new, old, old_text), marks)
+
+
+def _other_counter(answer: Tokens, theirs: Tokens, change: Change) -> tuple[str, str] | None:
+    """What is counted and what was counted, when the same number counts another thing: 21,000户 for 21,000人."""
+    i, j = change.first, change.was_first
+    if not (0 < i < change.last and 0 < j < change.was_last) or answer.breaks[i] or theirs.breaks[j]:
+        return None
+    if not is_number(answer.keys[i - 1]) or answer.keys[i - 1] != theirs.keys[j - 1]:
+        return None
+    mine, was = answer.keys[i], theirs.keys[j]
+    return (mine, was) if {mine, was} <= COUNTERS and not same_counter(mine, was) else None
 
 
 def _where_it_may_be(answer: Tokens, part: Part, change: Change) -> Collection[str]:
@@ -170,6 +188,9 @@ def _skips_a_border(answer: Tokens, theirs: Tokens, change: Change) -> bool:
 
     Where the answer has a mark of its own at that place, only semicolons count: it left out clauses, then.
     """
+    was = theirs.text(change.was_first, change.was_last)
+    if _IN_BRACKETS.sub("", was) == answer.text(change.first, change.last):
+        return False  # 外交(领事)机构 -> 外交机构
     least = STRONG if answer.breaks[change.last] else SOFT
     borders = [i for i in range(change.was_first, change.was_last + 1) if theirs.breaks[i] >= least]
     return (

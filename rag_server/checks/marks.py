@@ -13,7 +13,7 @@ _END = re.compile(
     rf"(?:[。！？!?…]+{_CLOSING}|(?<=[A-Za-z0-9)\]])\.(?=\s|\[|$){_CLOSING})(?:{_MARKS}[。.]?)?[ \t]*\n*|[ \t]*\n\s*"
 )
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:No|Art|Arts|Mr|Mrs|Dr|vs|etc|e\.g|i\.e|Inc|Ltd|St|cf|Sec|para)|(?:^|\n)\s*\d{1,2})\.\s*$"
+    r"(?:\b(?:No|Art|Arts|Mr|Mrs|Dr|vs|etc|e\.g|i\.e|Inc|Ltd|St|cf|Sec|para)|(?:^|[\n。；;\]])\s*\d{1,2})\.\s*$"
 )
 
 

@@ -19,7 +19,7 @@ _SCALES = "".join((*_SMALL, *_LARGE))
 
 _ARABIC = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?"
 _HANZI = rf"[{_WRITTEN}{_SCALES}廿卅]+"
-_POINT = rf"[{_WRITTEN}{_SCALES}]+点[{_WRITTEN}]+(?![十百千分])[万亿]*"
+_POINT = rf"[{_WRITTEN}{_SCALES}]+点[{_WRITTEN}]+(?!十|百|千(?![克米瓦])|分)[万亿]*"
 _ONE = rf"(?:{_ARABIC}|{_POINT}|{_HANZI})"
 _PLAIN = rf"(?:(?:{_ARABIC})[{_SCALES}]*(?:[\d{_WRITTEN}][\d.{_WRITTEN}{_SCALES}]*)?|{_POINT}|{_HANZI})"
 
@@ -108,25 +108,30 @@ def _sum(text: str) -> Value:
     digit: Value = 0
     seen = False  # whether a digit stands before the scale: 十二 has none, and means one
     last_scale = 1
+    smallest = 10**4  # the last of 十百千 in this section
     used: set[int] = set()
     for piece in re.findall(rf"\d+(?:\.\d+)?|[{_WRITTEN}]|[{_SCALES}]", text):
         if piece in _DIGITS:
             digit, seen = _DIGITS[piece], True
             last_scale = 1 if digit == 0 else last_scale
         elif piece in _SMALL:
-            section += (digit if seen else 1) * _SMALL[piece]
+            if section and smallest < _SMALL[piece]:  # 三十二千(克): of all before it
+                section = (section + digit) * _SMALL[piece]
+            else:
+                section += (digit if seen else 1) * _SMALL[piece]
             digit, seen, last_scale = 0, False, _SMALL[piece]
+            smallest = last_scale
         elif piece in _LARGE:
             section += digit
             scale = _LARGE[piece]
             if section == 0 and total == 0:
-                total = scale
+                total = 0 if seen else scale
             elif section == 0 or scale in used or (total and total < scale):
                 total = (total + section) * scale  # 万亿, 二万三千八百万: the scale of all before it
             else:
                 total += section * scale
             used.add(scale)
-            section, digit, seen, last_scale = 0, 0, False, scale
+            section, digit, seen, last_scale, smallest = 0, 0, False, scale, 10**4
         else:
             digit, seen = (int(piece) if piece.isdecimal() else Fraction(piece)), True
             last_scale = 1

@@ -91,9 +91,10 @@ def tokenise(text: str) -> Tokens:
     items = {match.start(): match.end() for match in _ITEM.finditer(folded)}
     fixed = [(number.start, number.end, f"#{number.key}") for number in find_numbers(folded)]
     fixed += [(start, end, "") for start, end in items.items()]
+    fixed.sort(key=lambda one: (one[0], bool(one[2]) == folded[one[0]].isdecimal(), one[1]))  # 1. is an item, no number
     at, in_list = 0, False
-    for start, end, key in [*sorted(fixed), (len(folded), len(folded), "")]:
-        if start < at:  # the number of an item
+    for start, end, key in [*fixed, (len(folded), len(folded), "")]:
+        if start < at:  # an item and its number
             continue
         for match in _TOKEN.finditer(folded, at, start):
             if match["han"]:

@@ -37,6 +37,19 @@ _SAME = tuple(
     )
     for group in line.split("|")
 )
+_SAME_AS = {
+    word: frozenset[str]().union(*(group for group in _SAME if word in group)) for words in _SAME for word in words
+}
+"""Each word with all that say the same."""
+_LIKE_COUNTERS = tuple(
+    frozenset(counters)
+    for counters in (
+        *("人名位口员", "家所间座栋幢处", "辆台部架", "次回遍趟", "条项款件则份", "册本卷", "只头匹", "枚颗粒", "天日"),
+        "元块",
+    )
+)
+"""Within each, one stands for the other; 个 stands for any."""
+COUNTERS = frozenset("个户种类届集层级章节组批队班票株棵张").union(*_LIKE_COUNTERS)
 _POINTERS = _listed(
     "本法 本办法 本条例 本规定 本细则 其 该 它 他 她 它们 他们 本 此 前款 上述 本市 本省 本区 这 该书 该片 本书 本片",
     "前者 后者",
@@ -71,6 +84,15 @@ def numbers_in(tokens: Tokens, first: int, last: int) -> list[int]:
     return [i for i in range(first, last) if is_number(tokens.keys[i])]
 
 
+def same_counter(one: str, other: str) -> bool:
+    """Whether two of COUNTERS may count the same: 名 and 位, 个 and any other.
+
+    >>> same_counter("名", "位"), same_counter("户", "人")
+    (True, False)
+    """
+    return "个" in (one, other) or any(one in group and other in group for group in _LIKE_COUNTERS)
+
+
 def is_name(word: Word) -> bool:
     """Whether a word is the name of a person, a place, a body or a thing, or one that jieba does not know."""
     return word.tag.startswith(_NAME_TAGS)
@@ -78,8 +100,9 @@ def is_name(word: Word) -> bool:
 
 def same_meaning(word: Word, others: Sequence[Word]) -> bool:
     """Whether one of `others` says the same: a synonym, a longer form, or (verbs) a near form such as 审批 and 批准."""
+    same = _SAME_AS.get(word.text, frozenset())
     for other in others:
-        if word.text == other.text or any(word.text in group and other.text in group for group in _SAME):
+        if word.text == other.text or other.text in same:
             return True
         if other.text.endswith(word.text) and not other.tag.startswith(("nr", "ns")) and len(word.text) > 1:
             return True

@@ -80,48 +80,54 @@ class Figures:
     wall_s: float
     cpu_s: float
     """Processor time of the server, all of its threads."""
+    answers: int
     tokens: int
     prompt_tokens: float
+    """Of one prompt, on average."""
+
+
+Talk = Callable[[], list[Answered]]
+"""What one client does: it asks, once or several times in turn."""
 
 
 def run_together(
     server: Server,
     engine: str,
     workload: str,
-    conversations: Sequence[Messages],
-    max_tokens: int,
+    talks: Sequence[Talk],
     *,
     spacing_s: float = 0.0,
 ) -> Figures:
     """All at once, one client each, or one every `spacing_s` seconds."""
-    answers: list[Answered | None] = [None] * len(conversations)
+    answers: list[list[Answered]] = [[] for _ in talks]
 
     def client(index: int) -> None:
         time.sleep(index * spacing_s)  # the arrivals are the workload
-        answers[index] = ask(server.url, conversations[index], max_tokens)
+        answers[index] = talks[index]()
 
     cpu_before = server.cpu_s()
-    threads = [threading.Thread(target=client, args=(index,)) for index in range(len(conversations))]
+    threads = [threading.Thread(target=client, args=(index,)) for index in range(len(talks))]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     wall = time.perf_counter() - began
-    done = [answer for answer in answers if answer]
-    if len(done) < len(conversations):
-        raise RuntimeError(f"{workload}: {len(conversations) - len(done)} of {len(conversations)} requests failed")
+    if failed := answers.count([]):
+        raise RuntimeError(f"{workload}: {failed} of {len(talks)} clients failed")
+    done = [answer for one in answers for answer in one]
     seconds = sorted(answer.seconds for answer in done)
     return Figures(
         workload,
         engine,
-        len(conversations),
+        len(talks),
         sum(answer.tokens for answer in done) / wall,
         statistics.mean(seconds),
         seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))],
         statistics.mean(answer.ttft for answer in done),
         wall,
         server.cpu_s() - cpu_before,
+        len(done),
         sum(answer.tokens for answer in done),
         statistics.mean(answer.prompt_tokens for answer in done),
     )

@@ -68,8 +68,7 @@ class Measurer:
         block = self._runner.new_block(0)
         alone = self._runner.new_block(length)
         self._read(alone, length)
-        for _ in range(rows):
-            block.join(alone.row(0), length + STEPS + 3)
+        block.join([alone.row(0)] * rows, length + STEPS + 3)
         return median_s(lambda: self._runner.forward([[7]] * rows, block, length + STEPS + 3), STEPS)
 
     def _last_chunk(self) -> float:
@@ -81,7 +80,7 @@ class Measurer:
         return statistics.median(once() for _ in range(3))
 
     def _read(self, block: KvBlock, tokens: int) -> None:
-        block.begin_row()
+        block.begin([])
         self._runner.forward([_ids(tokens)], block, tokens)
 
     def _dynamic_step(self, rows: int) -> float:

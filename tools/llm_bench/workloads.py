@@ -8,7 +8,7 @@ from itertools import count, pairwise
 
 import requests
 
-from tools.llm_bench.clients import Answered, Messages, ask
+from tools.llm_bench.clients import Answered, Messages, Talk, ask
 
 _WORDS = (
     "river budget market winter garden bridge council paper forest engine school harbour letter window island mirror "
@@ -36,6 +36,28 @@ def conversation(url: str, tokens: int, history: Messages | None = None) -> Mess
         else:
             high = middle - 1
     return messages(low)
+
+
+def single(url: str, tokens: int, max_tokens: int) -> Talk:
+    """One question."""
+    messages = conversation(url, tokens)
+    return lambda: [ask(url, messages, max_tokens)]
+
+
+def session(url: str, tokens: int, turns: int, max_tokens: int) -> Talk:
+    """As many questions of `tokens` tokens, each with all that was said before it."""
+    questions = [conversation(url, tokens)[0] for _ in range(turns)]
+
+    def talk() -> list[Answered]:
+        said: Messages = []
+        answers = []
+        for question in questions:
+            said.append(question)
+            answers.append(ask(url, said, max_tokens))
+            said.append({"role": "assistant", "content": answers[-1].text})
+        return answers
+
+    return talk
 
 
 def _count(url: str, messages: Messages) -> int:
