@@ -135,7 +135,7 @@ def _plain(question: str) -> str:
 
 def _full_number(question: str, previous: str) -> str:
     """50号文 by its full 文号, when the question before names it so."""
-    for full in _NAMED.findall(previous):
+    for full in (named[0] for named in _NAMED.finditer(previous)):
         short = next((one for one in _SHORT_NUMBER.finditer(question) if re.search(rf"\D{one[1]}\s*号$", full)), None)
         if short:
             return question[: short.start()] + full + question[short.end() :]
