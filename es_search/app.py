@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> Flask:
         metrics.count(found)
         answer = {
             "docs": [one.hit.passage.content for one in found.hits],
-            "hits": [_show(one.hit) for one in found.hits],
+            "hits": [_show(one.hit) | {"ranked_by": one.score} for one in found.hits],
             "idf": dict(found.idf),
             "engine": settings.search,
             "retrieval_mode": found.mode,

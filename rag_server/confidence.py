@@ -6,7 +6,7 @@ hidden, and on questions put to laws that they are not about (`python -m tools.e
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_server.quote import score
 from rag_server.signals import Words, candidates
@@ -64,10 +64,17 @@ def confidence(question: str, retrieved: Retrieved) -> Confidence:
 
 
 def lacks_basis(question: str, retrieved: Retrieved, below: float) -> bool:
-    """Whether to refuse: nothing was found, or the confidence is less than `below`."""
+    """Whether to refuse: nothing was found, or the confidence is less than `below`.
+
+    Scores of several searches are lower when they are fused than those of one, which the confidence was fitted on: what
+    the question found by itself may give it, too.
+    """
+    if not retrieved.evidence:
+        return True
     if retrieved.mode != "lexical":
         below *= BY_MEANING
-    return not retrieved.evidence or confidence(question, retrieved).value < below
+    rankings = filter(None, (retrieved.evidence, retrieved.apart))
+    return all(confidence(question, replace(retrieved, evidence=found)).value < below for found in rankings)
 
 
 def signals(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float]) -> Mapping[str, float]:

@@ -49,6 +49,12 @@ _CONTRASTS = tuple(
     )
 )
 """Words of which a follow-up names one where the question before named another."""
+_RETURNS = re.compile(r"(?:刚才|前面|之前|上面|最初|一开始|回到)")
+_REPORTED = re.compile(
+    r"^(?:[一-鿿]{0,10}(?:问|咨询|请教)(?:一下|下)?[：:]|(?:我们?|本人)?(?:想|要)(?:了解|知道|确认|弄清|问|咨询)(?:一下|下|清楚)?)[，,：:]?"
+)
+"""Says who asks, not what about."""
+_SHORT_NUMBER = re.compile(r"(?<![\d〕\]）)】])(\d+)号(?:文件?)?(?!楼|线|院|机)")
 _AND = re.compile(r"([一-鿿〔〕\d]{2,12}?)(?:和|与|跟|同|、)([一-鿿〔〕\d]{2,12}?)(?=的|分别|有|各|之间|在|是|应|$)")
 _LONGEST_FRAGMENT = 12
 """Characters."""
@@ -65,9 +71,13 @@ class Earlier:
 def pick_earlier(question: str, turns: Sequence[Earlier]) -> Earlier:
     """The turn that `question` goes on from, of `turns`, oldest first, not empty: the last one, unless the question
     names more of what an earlier one was about."""
+    numbered = [turn for turn in turns if _full_number(question, turn.question) != question]
+    if numbered:
+        return numbered[-1]
     mine = pairs(own_words(question))
     shared = [len(mine & pairs(turn.question)) for turn in turns]
-    return turns[max(range(len(turns)), key=lambda i: (shared[i] > shared[-1] and shared[i], i))]
+    more = 1 if _RETURNS.search(question) else 2
+    return turns[max(range(len(turns)), key=lambda i: (shared[i] >= shared[-1] + more and shared[i], i))]
 
 
 def carry_topic(question: str, previous: str) -> str:
@@ -86,6 +96,9 @@ def carry_topic(question: str, previous: str) -> str:
     asked = rest.rstrip("？?。！!，, ")
     if _WHY.fullmatch(asked):
         return previous if previous.startswith(("为什么", "为何")) else "为什么" + previous
+    named = _full_number(rest, previous)
+    if named != rest:
+        return named
     rest = _name_sides(rest, previous)
     topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
     pronoun = PRONOUN_ZH.search(rest)
@@ -117,7 +130,16 @@ def topic_of(question: str) -> str:
 
 def _plain(question: str) -> str:
     """A question as a mere mention of its subject: no question words, which would ask for the wrong thing."""
-    return _ASKING.sub("", LEAD_ZH.sub("", question.strip())).strip()
+    return _ASKING.sub("", _REPORTED.sub("", LEAD_ZH.sub("", question.strip()))).strip()
+
+
+def _full_number(question: str, previous: str) -> str:
+    """50号文 by its full 文号, when the question before names it so."""
+    for full in (named[0] for named in _NAMED.finditer(previous)):
+        short = next((one for one in _SHORT_NUMBER.finditer(question) if re.search(rf"\D{one[1]}\s*号$", full)), None)
+        if short:
+            return question[: short.start()] + full + question[short.end() :]
+    return question
 
 
 def _name_sides(question: str, previous: str) -> str:

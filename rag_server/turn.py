@@ -66,7 +66,9 @@ class Evidence:
     repealed: str | None
     """When the document was repealed, or its status when that says so without a date; None while it is in force."""
     score: float
-    """Between 0 and 1, comparable between questions."""
+    """Between 0 and 1, comparable between questions: by words alone."""
+    ranked_by: float | None = None
+    """What the search ranked it by, words and meaning; None when it does not say."""
 
     @property
     def content(self) -> str:
@@ -85,6 +87,8 @@ class Retrieved:
     """How the passages were found: es_search's `retrieval_mode`."""
     scored: bool = True
     """Whether the search service gives scores; the tutorial's does not."""
+    apart: tuple[Evidence, ...] = ()
+    """Where several searches were fused into `evidence`: what the question in its full form found by itself."""
 
 
 NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")

@@ -55,10 +55,10 @@ def understand(
     be used, the topic of the last turn is carried over.
     """
     lang = language_of(query)
-    turns = answered_turns(history)
+    leans = leans_on_history(query)
+    turns = answered_turns(history) or (refused_turns(history) if leans else [])
     if not turns:
         return Understood(query, query, lang)
-    leans = leans_on_history(query)
     if not leans and len(own_words(query)) > DOUBTFUL_LENGTH:
         return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
@@ -81,6 +81,13 @@ def answered_turns(history: Sequence[Message]) -> list[Earlier]:
         for asked, answer in pairwise(history)
         if asked.standalone and answer.role == "assistant"
     ]
+
+
+def refused_turns(history: Sequence[Message]) -> list[Earlier]:
+    """Of a history in which nothing was answered, the last question that stands alone: a follow-up can only go on from
+    that."""
+    asked = [message.content for message in history if message.role == "user"]
+    return [Earlier(question, "") for question in asked if not leans_on_history(question)][-1:]
 
 
 def _rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline, lang: Lang) -> str | None:

@@ -65,6 +65,15 @@ def test_without_a_passage_there_is_no_confidence() -> None:
     assert lacks_basis("量子计算", nothing, below=0.0)
 
 
+def test_fusing_searches_does_not_lower_the_confidence(reader: PassageReader) -> None:
+    question = "专项债收入可以用于经常性支出吗？"
+    given = found(reader, question)
+    fused = replace(given, evidence=tuple(replace(e, score=0.3 * e.score) for e in given.evidence))
+    below = (confidence(question, fused).value + confidence(question, given).value) / 2
+    assert lacks_basis(question, fused, below)
+    assert not lacks_basis(question, replace(fused, apart=given.evidence), below)
+
+
 def test_a_search_service_without_scores_can_not_be_judged() -> None:
     bare = Evidence(1, "办法", "专项债务收入应当用于公益性资本支出。", None, None, None, None, None, 0.0)
     assert confidence("量子计算", Retrieved((bare,), {"量子": 1.0}, "ES", scored=False)).value == 1

@@ -78,6 +78,7 @@ def test_filters_and_what_a_hit_says_of_itself(settings: Settings) -> None:
     assert (first["status"], first["repealed"], first["exact"]) == ("in_force", False, True)
     assert (second["status"], second["repealed"], second["exact"]) == ("repealed", True, False)
     assert first["highlights"] == [[0, 4]]
+    assert first["ranked_by"] == first["normalised_score"]  # without vectors
 
 
 def test_selftest(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:

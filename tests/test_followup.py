@@ -88,6 +88,8 @@ def test_it_stands_alone(question: str) -> None:
         ("余额和限额有什么区别？", "后者由谁确定？", "余额和限额有区别，限额由谁确定？"),
         ("《用途调整操作指引》的原则是什么？", "这个指引禁止哪些行为？", "《用途调整操作指引》禁止哪些行为？"),
         ("什么是预备费？", "Who approves it?", "预备费，Who approves it?"),
+        ("局里的同志问：新增专项债要做预算调整吗？", "报谁批？", "新增专项债要做预算调整，报谁批？"),
+        ("我想了解一下预备费的用途", "比例是多少？", "预备费的用途，比例是多少？"),
         ("What is the budget act?", "When was it passed?", "When was the budget act passed?"),
     ],
 )
@@ -191,7 +193,33 @@ def test_a_question_that_names_an_earlier_topic_returns_to_it() -> None:
 def test_a_refused_turn_lends_no_topic() -> None:
     refused = (*HISTORY, Message("user", "今天天气怎么样？", None), Message("assistant", "没有依据"))
     assert new_query("它由谁批准？", None, refused) == "政府专项债务由谁批准？"
-    assert new_query("它由谁批准？", None, refused[2:]) == "它由谁批准？"
+
+
+def test_where_nothing_was_answered_a_follow_up_goes_on_from_the_last_question() -> None:
+    refused = (
+        Message("user", "银行能要求政府出承诺函吗？"),
+        Message("assistant", "没有依据"),
+        Message("user", "为什么？"),
+        Message("assistant", "没有依据"),
+    )
+    assert new_query("如果已经出了呢？", None, refused) == "银行能要求政府出承诺函，如果已经出了呢？"
+    assert new_query("专项债券由谁批准？", None, refused) == "专项债券由谁批准？"
+
+
+def test_a_short_number_returns_to_the_document_that_bears_it() -> None:
+    turns = [Earlier("财预〔2017〕50号文要求什么时候整改到位？", "甲"), Earlier("财预〔2017〕87号禁止什么？", "乙")]
+    earlier = pick_earlier("50号文里对投资基金怎么规定的？", turns)
+    assert earlier.answer == "甲"
+    full = carry_topic("50号文里对投资基金怎么规定的？", earlier.question)
+    assert full == "财预〔2017〕50号里对投资基金怎么规定的？"
+    assert carry_topic("150号文呢？", earlier.question) != earlier.question
+
+
+def test_one_word_shared_by_accident_is_no_return() -> None:
+    turns = [Earlier("一般债务限额应当和什么收入匹配？", "甲"), Earlier("赤字可以发一般债券平衡吗？", "乙")]
+    assert pick_earlier("要在什么限额之内？", turns).answer == "乙"
+    assert pick_earlier("回到前面的限额，由谁批准？", turns).answer == "甲"
+    assert pick_earlier("债务限额和收入都要公开吗？", turns).answer == "甲"
 
 
 def test_a_long_chain_of_follow_ups_does_not_pile_up() -> None:

@@ -1,5 +1,7 @@
 """What several searches find for one question becomes one ranking."""
 
+from dataclasses import replace
+
 import pytest
 
 from es_search.app import create_app
@@ -37,6 +39,24 @@ def test_a_search_may_have_a_better_reason_than_its_score() -> None:
 
 def test_without_scores_the_order_decides() -> None:
     assert titles((evidence(("甲", 0.0), ("乙", 0.0)), 1)) == ["甲", "乙"]
+
+
+def test_meaning_counts_half_and_for_the_question_alone() -> None:
+    alike = [replace(e, ranked_by=by) for e, by in zip(evidence(("甲", 0.2), ("乙", 0.4)), (0.9, 0.4), strict=True)]
+    assert titles((alike, 1)) == ["甲", "乙"]
+    assert titles((evidence(("丙", 0.9)), 1), (alike[::-1], 1), top_k=2) == ["丙", "乙"]
+    best, _ = fuse([(alike, 1)], 2)
+    assert best.score == pytest.approx(0.2)  # the confidence was fitted on the score of words
+
+
+def test_a_rewritten_question_keeps_what_it_found_by_itself(settings: Settings) -> None:
+    index_passages(settings)
+    with served(create_app(settings)) as url:
+        client = ServiceClient("es_search", url, timeout_s=10)
+        rewritten = retrieve(Understood("可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
+        alone = retrieve(Understood("专项债务可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
+    assert rewritten.apart == alone.evidence
+    assert alone.apart == ()
 
 
 def found(settings: Settings, understood: Understood) -> list[str]:

@@ -1,8 +1,9 @@
 """Follow-up questions: is a gold passage among the first two, in dialogues put to the real rag_server and es_search?
 
 The passages of preprocess_data with 10,000 law articles mixed in (without the bench: alone). Laws of which
-preprocess_data holds passages itself are left out: their articles would be gold without being labelled so. With
-`YIJU_LLM_URL` in the environment, a row more is measured whose follow-ups that model rewrites.
+preprocess_data holds passages itself are left out: their articles would be gold without being labelled so. They are
+searched by words; with `YIJU_EMBEDDER` in the environment by meaning, too, after all their vectors were made (minutes).
+With `YIJU_LLM_URL` there, a row more is measured whose follow-ups that model rewrites.
 """
 
 import json
@@ -21,6 +22,7 @@ from flask.testing import FlaskClient
 from werkzeug.serving import make_server
 
 from es_index.scan import list_files, read_passage
+from es_index.vectors import make_vectors
 from es_search.app import create_app as create_search
 from rag_server.app import create_app as create_rag
 from service_kit.passages import Passage, open_reader, open_writer
@@ -55,7 +57,9 @@ def run(bench: Path | None) -> Table:
     rows: list[dict[str, float | int | str | None]] = []
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
-        settings = load_settings(data=Path(directory) / "index", top_k=TOP_K)
+        # Not "auto": figures would depend on how many vectors es_search has made by then.
+        embedder = os.environ.get("YIJU_EMBEDDER", "none")
+        settings = load_settings(data=Path(directory) / "index", top_k=TOP_K, embedder=embedder)
         files = index(settings, bench)
         with searching(settings) as url:
             for answer in ("extract", *(["auto"] if os.environ.get("YIJU_LLM_URL") else [])):
@@ -79,7 +83,8 @@ def run(bench: Path | None) -> Table:
                     ]
                     rows.append({**row(f"{name}, {half}", []), "follow-ups": len(hits), "R@2": sum(hits) / len(hits)})
     mixed = f"{ARTICLES:,} law articles mixed in" if bench else "no law articles: the bench is not there"
-    return Table(f"follow-ups ({len(dialogues)} dialogues, {mixed})", rows, missed)
+    by = "words" if embedder == "none" else f"words and meaning ({embedder})"
+    return Table(f"follow-ups ({len(dialogues)} dialogues, {mixed}, searched by {by})", rows, missed)
 
 
 def index(settings: Settings, bench: Path | None) -> dict[str, str]:
@@ -94,6 +99,8 @@ def index(settings: Settings, bench: Path | None) -> dict[str, str]:
     with closing(open_writer(settings)) as writer:
         writer.upsert([*passages, *(Passage(line["title"], line["text"]) for line in articles)])
         writer.commit()
+    if settings.embedder_name != "none":
+        make_vectors(settings)
     return {passage.content: str(passage.file) for passage in passages}
 
 
