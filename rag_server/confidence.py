@@ -78,7 +78,8 @@ def lacks_basis(question: str, retrieved: Retrieved, below: float) -> bool:
 
 
 def signals(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float]) -> Mapping[str, float]:
-    """What the confidence is made of; empty when the evidence has no sentence.
+    """What the confidence is made of; empty when the evidence has no sentence,
+    or the question no letter or digit (found by meaning, which knows no such thing as nothing).
 
     score, score²   BM25 of the first passage, by the most that the question could score
     ahead           the question's words in the first passage, its title's aside, times its lead over the second
@@ -93,7 +94,7 @@ def signals(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, flo
     """
     words = Words.of(question, idf)
     pool = candidates(words, evidence)
-    if not pool:
+    if not pool or not words.weight:
         return {}
     first = evidence[0]
     scores = [one.score for one in evidence] + [0.0] * LOOKED_AT

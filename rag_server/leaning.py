@@ -30,6 +30,8 @@ LEAD_ZH = re.compile(
     r"|之前(?:说|提到)的?|咋回事)[，,。、！!\s]*)+"
 )
 """Politeness and what ties a turn to the one before: no part of the question."""
+_COURTESY = re.compile(r"(?:您好|你好|好的|谢谢|多谢|感谢|辛苦|再见|嗯|哦|您|你|了|啊|[，,。.、！!~～\s])+")
+"""Asks nothing, so there is nothing that an earlier turn could complete."""
 _NEW_SUBJECT = re.compile(r"^(?:换个话题|(?:好的|谢谢|那么?|另外|再|还|想|麻烦|顺便|[，,。！!])*(?:请问|请教|咨询|问))")
 """Announces a question of its own."""
 _ASKS_ON_ZH = re.compile(
@@ -130,6 +132,8 @@ def leans_on_history(question: str) -> bool:
         return True
     if not _HAN.search(text):
         return bool(PRONOUN_EN.search(text)) or not re.search(r"[A-Za-z]", text)
+    if _COURTESY.fullmatch(text):
+        return False
     asked = re.sub(r"[？?。.！!，,、\s]+$", "", text)
     return any(leans(asked) for leans in (_points_back, _is_fragment, _has_no_topic))
 

@@ -139,3 +139,9 @@ def test_passages_found_by_meaning_need_fewer_of_the_words() -> None:
     assert lacks_basis("土储专项", by_words, value * 1.2)
     assert not lacks_basis("土储专项", by_meaning, value * 1.2)
     assert lacks_basis("土储专项", by_meaning, value * 2)
+
+
+@pytest.mark.parametrize("question", ["！？。，、……", "???", "🤔"])
+def test_a_question_without_a_word_has_no_basis_whatever_is_near_it(question: str) -> None:
+    passage = Evidence(1, "办法", "专项债务收入应当用于公益性资本支出。", None, None, None, None, None, 0.2)
+    assert lacks_basis(question, Retrieved((passage,), {}, "hybrid"), 0.1)

@@ -14,8 +14,8 @@ from service_kit.dense.index import DenseIndex
 from service_kit.dense.nearest import Nearest
 from service_kit.dense.prefixes import prefixes_of
 from service_kit.dense.store import VectorStore
-from service_kit.dense.vectors import from_bytes, to_bytes, unit
-from service_kit.dense.windows import TARGET, windows
+from service_kit.dense.vectors import Vector, from_bytes, to_bytes, unit
+from service_kit.dense.windows import LONGEST_QUESTION, TARGET, windows
 from service_kit.errors import VectorsMismatch
 from tests.dense_fixtures import BigramEmbedder
 
@@ -39,6 +39,25 @@ def test_windows_of_odd_texts() -> None:
     clauses = windows("标题", "甲乙丙丁戊己庚辛，" * 40)
     assert all(one.endswith("，") for one in clauses)
     assert len(windows("长" * 500, "短。")[0]) < 100
+
+
+def test_of_a_long_question_both_ends_are_embedded(store: VectorStore, tmp_path: Path) -> None:
+    given: list[str] = []
+
+    class Recording(BigramEmbedder):
+        def embed_query(self, question: str, deadline: Deadline) -> Vector:
+            given.append(question)
+            return super().embed_query(question, deadline)
+
+    whole = "问" * LONGEST_QUESTION
+    pasted = "材料中的一句话。" * 2500
+    with closing(DenseIndex(tmp_path, Recording())) as dense:
+        for question in (whole, f"始{pasted}", f"{pasted}终"):
+            dense.question(question, deadline())
+    assert given[0] == whole
+    assert given[1].startswith("始材料")
+    assert given[2].endswith("。终")
+    assert max(map(len, given)) <= LONGEST_QUESTION + 1
 
 
 def test_vectors_survive_as_bytes() -> None:

@@ -17,6 +17,7 @@ from service_kit.dense.filling import Source, fill, filling_lock
 from service_kit.dense.nearest import Nearest
 from service_kit.dense.store import Rows, VectorStore
 from service_kit.dense.vectors import Vector
+from service_kit.dense.windows import ends
 from service_kit.errors import IndexUnavailable, YijuError
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,12 @@ class DenseIndex:
         self.embedder.close()
 
     def question(self, question: str, deadline: Deadline) -> Vector:
-        """The question's vector; lately asked ones are kept. Raises what the embedder raises, and VectorsMismatch."""
+        """The question's vector, of its two ends when it is long; lately asked ones are kept.
+
+        Raises what the embedder raises, and VectorsMismatch.
+        """
         self.store.check_identity(self.embedder.identity)
+        question = ends(question)
         with self._lock:
             known = self._cache.get(question)
             if known is not None:

@@ -15,6 +15,10 @@ TARGET = 130
 MAX_TITLE = 80
 """Characters of a title that go along; a window is not to drown in it."""
 
+LONGEST_QUESTION = 600
+"""Characters of a question that are embedded: models read 512 tokens, and the time grows with the length (e5: a minute
+of a core for 20,000)."""
+
 _SENTENCE = re.compile(r"[^。！？；!?;\n]*[。！？；!?;\n]+[”’」』）)\"']*|[^。！？；!?;\n]+")
 _CLAUSE = re.compile(r"[^，、：,:]*[，、：,:]+|[^，、：,:]+")
 
@@ -27,6 +31,14 @@ def windows(title: str, text: str) -> list[str]:
     head = title.strip()[:MAX_TITLE]
     pieces = [piece for sentence in _SENTENCE.findall(text) for piece in _fitting(sentence)]
     return [f"{head}\n{window}".strip() for window in _packed(pieces)] or [head]
+
+
+def ends(question: str) -> str:
+    """The question, or its beginning and its end: what is asked stands before or behind a text that was pasted in."""
+    if len(question) <= LONGEST_QUESTION:
+        return question
+    half = LONGEST_QUESTION // 2
+    return f"{question[:half]}\n{question[-half:]}"
 
 
 def _fitting(sentence: str) -> list[str]:
