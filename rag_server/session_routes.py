@@ -154,6 +154,8 @@ def _time(name: str) -> float | None:
 
 def _limit() -> int:
     value = request.args.get("limit", "100")
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= MOST_SESSIONS):
+    # Its length first: int() itself refuses more than 4300 digits.
+    short = value.isascii() and value.isdigit() and len(value) <= len(str(MOST_SESSIONS))
+    if not (short and 1 <= int(value) <= MOST_SESSIONS):
         raise InvalidRequest("limit 有误", "limit is not allowed", allowed={"limit": f"1 to {MOST_SESSIONS}"})
     return int(value)

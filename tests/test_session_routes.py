@@ -91,6 +91,11 @@ class TestWithKeys:
         assert mine("DELETE", f"/sessions/{session}").status_code == 204
         assert mine("GET", f"/sessions/{session}").status_code == 404
 
+    @pytest.mark.parametrize("limit", ["0", "1001", "²", "-1", "1" * 5000])
+    def test_a_limit_that_is_none_is_a_400(self, callers: tuple[Caller, Caller], limit: str) -> None:
+        answer = callers[0]("GET", f"/sessions?limit={limit}")
+        assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "invalid_request")
+
     def test_feedback_is_for_ones_own_answers(self, callers: tuple[Caller, Caller]) -> None:
         mine, theirs = callers
         trace_id = mine.ask(7, "什么是一般债务？").get_json()["trace_id"]
