@@ -216,3 +216,14 @@ def test_the_samples_alone_meet_the_bars() -> None:
     table = unverifiable.run(None)
     assert not table.missed
     assert {row["sentences"] for row in table.rows} == {"true", "corrupted"}
+
+
+def test_what_holds_of_a_part_only_is_not_said_of_the_whole() -> None:
+    debt = passage(1, "政府专项债务的本金应当通过对应的政府性基金收入、专项收入、发行专项债券等偿还。", "专项债务办法")
+
+    def is_verified(sentence: str) -> bool:
+        return verify_sentence(sentence, (debt,), {}, "zh").verified
+
+    assert is_verified("政府专项债务的本金应当通过对应的政府性基金收入、专项收入、发行专项债券等偿还[1]。")
+    assert not is_verified("政府专项债务应当通过对应的政府性基金收入、专项收入、发行专项债券等偿还[1]。")
+    assert not is_verified("政府专项债务应当通过对应的政府性基金收入、专项收入、发行专项债券等偿还。")

@@ -21,6 +21,8 @@ from rag_server.checks.words import (
 )
 from service_kit.words import Words
 
+LONGEST_NARROWING = 7
+"""Characters."""
 CLOSE = 0.6
 """A clause of which at least this share stands in the passage is a copy: a word that differs is a changed fact."""
 _IN_BRACKETS = re.compile(r"\([^()]*\)")
@@ -62,7 +64,14 @@ def _judge_change(answer: Tokens, part: Part, change: Change, marks: str) -> Wor
             "".join(w.text for w in new if stances([w])), "".join(w.text for w in old if stances([w])), marks
         )
     old_text = "".join(theirs.text(a, b) for a, b in dropped)
+    if change.first == change.last and _narrowed(old_text, old):
+        return dropped_reason(old_text, marks)
     return _judge_words(answer, part, change, (new, old, old_text), marks)
+
+
+def _narrowed(dropped: str, words: Sequence[Word]) -> bool:
+    """Whether what was left out alone says of what part the sentence holds: 债务的本金 -> 债务."""
+    return dropped.startswith("的") and 1 < len(dropped) <= LONGEST_NARROWING and bool(content(words))
 
 
 def _other_counter(answer: Tokens, theirs: Tokens, change: Change) -> tuple[str, str] | None:
@@ -204,6 +213,11 @@ def number_reason(number: str, marks: str) -> Words:
     """A number that the passages do not have there."""
     number = number.strip()
     return Words(f"未核实：数字“{number}”不在{marks}中", f"not verified: “{number}” is not in {marks}")
+
+
+def dropped_reason(text: str, marks: str) -> Words:
+    """Without these words the sentence holds of more than the passage says."""
+    return Words(f"未核实：{marks}说的只是“…{text}”", f"not verified: {marks} says this of “…{text}” only")
 
 
 def missing_reason(word: str, marks: str) -> Words:
