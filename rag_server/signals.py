@@ -27,6 +27,7 @@ _SCAFFOLD = re.compile(
     r"应当|应该|可以|可否|能否|能不能|必须|需要|是否|有没有|通过|用于|用来|拿来|进行|有关|规定|情况|\b(?:can|may|must|should|shall|the|of|an?|for|to|in|by)\b",
     re.IGNORECASE,
 )
+_LED = re.compile(r"(?:通过|按照|根据|依据|依照|由|以|用|靠|按|向|从)(?=什么|哪|谁|何)")
 _SPACE = re.compile(r"[\s，。？！、；：,.?!;:（）()《》“”\"「」『』]+")
 _WORD = re.compile(r"[a-z0-9_]+")
 _KEPT = 512
@@ -53,6 +54,8 @@ class Words:
     han: tuple[str, ...]
     pieces: tuple[str, ...]
     """The question without its question words, white space and punctuation, folded."""
+    led: str
+    """The word behind which the answer is to stand: 通过 of 通过什么."""
 
     @classmethod
     def of(cls, question: str, idf: Mapping[str, float]) -> "Words":
@@ -85,6 +88,7 @@ def _words_of(question: str, idf: tuple[tuple[str, float], ...]) -> Words:
         latin=frozenset(filter(str.isascii, weight)),
         han=tuple(term for term in weight if not term.isascii()),
         pieces=tuple(map(_bare, asked.pieces)),
+        led=led.group() if (led := _LED.search(question)) else "",
     )
 
 
@@ -111,6 +115,8 @@ def candidates(words: Words, evidence: Iterable[Evidence]) -> list[Candidate]:
     first    it opens its passage
     length   characters, by LONG
     date, number, …  asked for, and the sentence shows one that the question does not
+    led      it holds the word behind which the answer is to stand (通过什么)
+    whole    the question's words in the passage and its title: the same for all its sentences
     """
     found = [candidate for one in evidence for candidate in _candidates_in(words, one)]
     most = max([c.signals["near"] for c in found], default=0.0) or 1.0
@@ -123,10 +129,12 @@ def candidates(words: Words, evidence: Iterable[Evidence]) -> list[Candidate]:
 def _candidates_in(words: Words, one: Evidence) -> tuple[Candidate, ...]:
     """The sentences of one passage; their signals lack `nearest`, which depends on the other passages."""
     in_title, before = words.found_in(one.title), frozenset[str]()
+    whole = words.share(in_title | words.found_in(one.text))
     found = []
     for sentence in cut_sentences(one.text):
         terms = words.found_in(sentence.text)
-        found.append(Candidate(one, sentence, terms, _signals(words, sentence, terms, in_title, before)))
+        signals = _signals(words, sentence, terms, in_title, before) | {"whole": whole}
+        found.append(Candidate(one, sentence, terms, signals))
         before = terms
     return tuple(found)
 
@@ -145,6 +153,7 @@ def _signals(
         "run": longest_run(words.pieces, text),
         "noun": float(holds_noun(words.asked, text)),
         "beside": beside,
+        "led": float(bool(words.led) and words.led in text),
         "first": float(sentence.start == 0),
         "length": min(1.0, len(text) / LONG),
         **{kind: float(kind in kinds) for kind in KINDS},

@@ -38,4 +38,4 @@ def down(name: str, url: str, reason: str, pause: float | None) -> DependencyDow
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of a `Retry-After` header; None when there is none, or a date."""
     value = headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None
