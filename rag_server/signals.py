@@ -116,7 +116,7 @@ def candidates(words: Words, evidence: Iterable[Evidence]) -> list[Candidate]:
     length   characters, by LONG
     date, number, …  asked for, and the sentence shows one that the question does not
     led      it holds the word behind which the answer is to stand (通过什么)
-    whole    the question's words in the passage and its title: the same for all its sentences
+    title    the question's words in the passage's title, whole: in all of it; the same for all its sentences
     """
     found = [candidate for one in evidence for candidate in _candidates_in(words, one)]
     most = max([c.signals["near"] for c in found], default=0.0) or 1.0
@@ -129,11 +129,11 @@ def candidates(words: Words, evidence: Iterable[Evidence]) -> list[Candidate]:
 def _candidates_in(words: Words, one: Evidence) -> tuple[Candidate, ...]:
     """The sentences of one passage; their signals lack `nearest`, which depends on the other passages."""
     in_title, before = words.found_in(one.title), frozenset[str]()
-    whole = words.share(in_title | words.found_in(one.text))
+    about = {"title": words.share(in_title), "whole": words.share(in_title | words.found_in(one.text))}
     found = []
     for sentence in cut_sentences(one.text):
         terms = words.found_in(sentence.text)
-        signals = _signals(words, sentence, terms, in_title, before) | {"whole": whole}
+        signals = _signals(words, sentence, terms, in_title, before) | about
         found.append(Candidate(one, sentence, terms, signals))
         before = terms
     return tuple(found)
