@@ -22,18 +22,13 @@ from pathlib import Path
 
 from rag_server.store.database import FILE_NAME, Database
 from tools.console import run_tool
+from tools.ports import free_port
 from tools.rag_bench.clients import Client, Figures, measure
 
 P50_MS = 6.0
 SHARE_OF_FLOOR = 0.25
 RUNS: tuple[tuple[Client, int], ...] = (("requests", 1), ("http.client", 1), ("requests", 4))
 START_TIMEOUT_S = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

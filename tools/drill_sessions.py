@@ -14,9 +14,10 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.bench_rag import free_port, process, rag
+from tools.bench_rag import process, rag
 from tools.console import run_tool
 from tools.load_test.canaries import foreign_canaries, marked, new_canary
+from tools.ports import free_port
 
 CLIENTS = 8
 

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from service_kit.dense.windows import windows
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import load_settings
 from tools.console import run_tool
+from tools.ports import free_port
 
 DIMENSION = 64
 _QUESTIONS = [f"第{n}号事项由什么机关批准" for n in range(20)]
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
         idle = _idle(env, args.searches)
         gate.set()
-        port = _free_port()
+        port = free_port()
         process = _start(env, port)
         try:
             busy = [_search(port) for _ in range(args.searches)]
@@ -129,7 +129,7 @@ def _index(data: Path, count: int) -> list[Passage]:
 
 def _idle(env: dict[str, str], searches: int) -> list[float]:
     """Milliseconds of searches by words while nobody makes vectors."""
-    port = _free_port()
+    port = free_port()
     process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
     try:
         return [_search(port) for _ in range(searches)]
@@ -174,13 +174,6 @@ def _until(holds: Any, seconds: float) -> None:
     limit = time.monotonic() + seconds
     while not holds() and time.monotonic() < limit:
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """es_search over HTTP against its own reader, in turns; and how many searches a second the reader gives."""
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import requests
 
 from service_kit.passages import PassageReader, open_reader
 from service_kit.settings import Settings
+from tools.ports import free_port
 
 TOP_K = 2
 START_TIMEOUT_S = 60.0
@@ -36,9 +36,7 @@ class Latencies:
 @contextmanager
 def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
     """The URL of an es_search process over the index of `settings`."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     env = {
         **environment,
         "YIJU_DATA": str(settings.data.resolve()),
