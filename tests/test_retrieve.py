@@ -55,7 +55,7 @@ def test_a_rewritten_question_keeps_what_it_found_by_itself(settings: Settings) 
         client = ServiceClient("es_search", url, timeout_s=10)
         rewritten = retrieve(Understood("可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
         alone = retrieve(Understood("专项债务可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
-    assert rewritten.apart == alone.evidence
+    assert rewritten.apart == (("专项债务可以吗？", alone.evidence),)
     assert alone.apart == ()
 
 
