@@ -41,7 +41,7 @@ def understand(
     answer, completed = earlier.answer[:CONTEXT_LENGTH], carried[:CONTEXT_LENGTH]
     if not leans:
         return Understood(query, query, lang, answer, completed)
-    rewritten = rewrite(query, earlier.question, history, llm, deadline.sooner(budget_s)) if llm else None
+    rewritten = rewrite(query, history, llm, deadline.sooner(budget_s)) if llm else None
     event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
     return Understood(query, rewritten or carried, lang, answer, completed if rewritten else "")
 

@@ -1,19 +1,15 @@
 """Follow-up questions: which lean on the history, and what they become without a model."""
 
-from typing import Any
-
 import pytest
 
 from rag_server import room
 from rag_server.followup import Earlier, carry_topic, pick_earlier, topic_of
 from rag_server.leaning import leans_on_history
-from rag_server.llm import Prompt
 from rag_server.rewriting import why_unusable
 from rag_server.turn import Message
 from rag_server.understand import answered_turns, understand
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
-from service_kit.generation import Sampling
 
 LEANING = [
     "它可以用于经常性支出吗？",
@@ -126,13 +122,13 @@ class Model:
     def __init__(self, *answers: str | Exception, chats: bool = True) -> None:
         self.answers = list(answers)
         self.chats = chats
-        self.asked: list[Any] = []
+        self.asked: list[list[dict[str, str]]] = []
 
     def model(self, deadline: Deadline) -> room.Model:
         return room.Model(has_chat_template=self.chats)
 
-    def chat(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = Sampling()) -> str:  # noqa: B008
-        self.asked.append(prompt)
+    def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
+        self.asked.append(messages)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -157,12 +153,10 @@ def test_the_model_rewrites_with_the_history_before_it() -> None:
     assert "它的限额由谁批准？" in model.asked[0][-1]["content"]
 
 
-def test_a_base_model_goes_on_with_worked_examples() -> None:
-    model = Model("政府专项债务的限额由谁批准？", chats=False)
-    assert new_query("它的限额\n由谁批准？", model) == "政府专项债务的限额由谁批准？"
-    text: str = model.asked[0]
-    assert text.endswith("前一个问题：什么是政府专项债务？\n追问：它的限额 由谁批准？\n改写：")
-    assert text.count("改写：") == 3
+def test_a_base_model_is_not_asked() -> None:
+    model = Model(chats=False)
+    assert new_query("它由谁批准？", model) == "政府专项债务由谁批准？"
+    assert not model.asked
 
 
 def test_the_form_made_without_a_model_is_searched_beside_the_models() -> None:
@@ -186,7 +180,7 @@ def test_rewriting_gets_its_budget_and_no_more() -> None:
     seen: list[float] = []
 
     class Slow(Model):
-        def chat(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = Sampling()) -> str:  # noqa: B008
+        def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
             seen.append(deadline.remaining(at_most=1000))
             return "政府专项债务由谁批准？"
 
