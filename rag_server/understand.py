@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier
@@ -50,14 +51,15 @@ def answered_turns(history: Sequence[Message]) -> list[Earlier]:
     """The turns of the history that were answered, oldest first; a refused one has no `standalone`.
 
     A question that was completed by putting an earlier one before it counts as that one, so that a chain of follow-ups
-    does not pile up. Turns whose answer says nothing of what was asked are left out while there are others.
+    does not pile up. Turns whose answer says nothing of what was asked are left out while there are others, and their
+    answers where there are none.
     """
     turns = [
         Earlier(asked.standalone.removesuffix(f"，{asked.content}"), answer.content)
         for asked, answer in pairwise(history)
         if asked.standalone and answer.role == "assistant"
     ]
-    return [turn for turn in turns if _to_the_point(turn)] or turns
+    return [turn for turn in turns if _to_the_point(turn)] or [replace(turn, answer="") for turn in turns]
 
 
 def _to_the_point(turn: Earlier) -> bool:

@@ -265,4 +265,4 @@ def test_an_answer_about_something_else_is_not_gone_on_from() -> None:
     beside = (Message("user", "帮我写一首诗", "帮我写一首诗"), Message("assistant", "自2021年1月1日起施行"))
     first = (Message("user", "存量债务的甄别办法", "存量债务的甄别办法"), Message("assistant", "清理甄别的存量债务……"))
     assert [turn.question for turn in answered_turns((*first, *beside))] == ["存量债务的甄别办法"]
-    assert [turn.question for turn in answered_turns(beside)] == ["帮我写一首诗"]
+    assert answered_turns(beside) == [Earlier("帮我写一首诗", "")]
