@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from es_search.app import create_app
-from rag_server.retrieve import Ranking, _of_the_same_document, document_of, fuse, retrieve
+from rag_server.retrieve import (
+    SAME_DOCUMENT,
+    SAME_PASSAGE,
+    Ranking,
+    _of_the_same_document,
+    document_of,
+    fuse,
+    retrieve,
+)
 from rag_server.turn import Evidence, Understood
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
@@ -81,12 +89,12 @@ def test_a_passage_of_the_document_answered_from_comes_before_an_equal_one() -> 
     equal = [replace(e, doc_no=number) for e, number in zip(evidence(("甲", 0.5), ("乙", 0.5)), "12", strict=True)]
     answered = replace(evidence(("丙", 0.9))[0], doc_no="2")
     rankings: list[Ranking] = [(equal, 10.0), ([answered], 1.0)]
-    _, worth = same = _of_the_same_document(rankings, leans=True)
-    assert [(e.title, e.score) for e in same[0]] == [("乙", 1.0), ("丙", 0.0)]
-    assert titles(*rankings, same)[0] == "乙"
-    better = [replace(equal[0], score=0.9), equal[1]]
-    assert titles((better, 10.0), rankings[1], same)[0] == "甲"  # a bounded bonus
-    assert worth < 0.4 * 10
+    bonus = _of_the_same_document(rankings, leans=True)
+    assert bonus == {equal[1].content: SAME_DOCUMENT, answered.content: SAME_PASSAGE}
+    assert [e.title for e in fuse(rankings, 1, bonus)] == ["乙"]
+    assert fuse(rankings, 3, bonus)[0].score == fuse(rankings, 3)[1].score  # it ranks, and proves nothing
+    better: list[Ranking] = [([replace(equal[0], score=0.9), equal[1]], 10.0), rankings[1]]
+    assert [e.title for e in fuse(better, 1, bonus)] == ["甲"]
 
 
 def test_an_article_is_of_its_law() -> None:
