@@ -222,6 +222,11 @@ class Settings(BaseSettings):
         return "batch" if self.model else "none"
 
     @property
+    def names_a_model(self) -> bool:
+        """Whether anything says that there should be one: an engine, a model, a URL."""
+        return self.engine_name != "none" or self.llm_url is not None
+
+    @property
     def embedder_name(self) -> EmbedderName:
         """`YIJU_EMBEDDER`; `auto` is e5 where its package is installed, else none."""
         if self.embedder != "auto":
