@@ -13,7 +13,7 @@ from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader
 from service_kit.passages.authority import by_authority
-from service_kit.passages.ordering import REPEALED, SPARE
+from service_kit.passages.ordering import REPEALED
 from service_kit.settings import Settings
 from service_kit.words import Words
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from service_kit.dense.index import DenseIndex
 
 logger = logging.getLogger(__name__)
+
+NEIGHBOURS = 8
+"""Passages beyond `top_k` that words are asked for when authority may bring one of them forward; more add nothing to
+the first two."""
 
 Mode = Literal["lexical", "hybrid", "reranked"]
 Stage = Literal["lexical", "dense", "fused", "reranked", "authority"]
@@ -78,7 +82,7 @@ class Searcher:
             DeadlineExceeded: it has passed.
         """
         alone = self._dense is None and self._reranker is None
-        depth = top_k + (SPARE if self._near else 0) if alone else max(DEPTH, top_k)
+        depth = top_k + (NEIGHBOURS if self._near else 0) if alone else max(DEPTH, top_k)
         result = self._reader.search(question, depth, filters)
         hits: Mapping[str, Hit] = {hit.id: hit for hit in result.hits}
         order = list(hits)
