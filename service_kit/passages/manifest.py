@@ -8,9 +8,8 @@ they may disagree, and the next run settles them: held by no file, out of the in
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 FILE_NAME = "manifest.sqlite"
 """Of the index that is searched; see `manifests.py` for others."""
@@ -25,7 +24,6 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 
 _AT_ONCE = 500
 """Values of one statement; SQLite before 3.32 takes 999."""
-Value = TypeVar("Value", str, bytes)
 
 
 class Holder(NamedTuple):
@@ -172,11 +170,12 @@ class Manifest:
     def _unmark(self, directory: Path, ids: Iterable[str]) -> None:
         self._among("DELETE FROM pending WHERE directory = ? AND id IN ({})", (bytes(directory),), sorted(ids))
 
-    def _among(self, statement: str, before: tuple[bytes, ...], values: Iterable[Value]) -> list[tuple[Any, ...]]:
+    def _among(self, statement: str, before: tuple[bytes, ...], values: Iterable[str | bytes]) -> list[tuple[Any, ...]]:
         """The rows of a statement for all `values`, of which it takes some at once in place of `{}`."""
         rows: list[tuple[Any, ...]] = []
-        rest = iter(values)
-        while some := list(islice(rest, _AT_ONCE)):
+        wanted = list(values)
+        for at in range(0, len(wanted), _AT_ONCE):
+            some = wanted[at : at + _AT_ONCE]
             marks = ",".join("?" * len(some))
             rows += self._db.execute(statement.format(marks), (*before, *some)).fetchall()
         return rows

@@ -46,6 +46,7 @@ def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         **{f"YIJU_{name.upper()}": getattr(settings, name) for name in ("es_urls", "es_index", "es_analysis")},
         "YIJU_SEARCH_PORT": str(port),
         "YIJU_API_KEYS": "",
+        "YIJU_EMBEDDER": "none",  # a question's vector has its own benchmark
         "YIJU_LOG_LEVEL": "INFO",
     }
     url = f"http://127.0.0.1:{port}"
