@@ -10,14 +10,14 @@ import pytest
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
+from service_kit.dense.embedded_vectors import EmbeddedVectors
 from service_kit.dense.index import DenseIndex
 from service_kit.dense.nearest import Nearest
 from service_kit.dense.prefixes import prefixes_of
 from service_kit.dense.store import VectorStore
 from service_kit.dense.vectors import Vector, from_bytes, to_bytes, unit
 from service_kit.dense.windows import LONGEST_QUESTION, TARGET, windows
-from service_kit.errors import VectorsMismatch
-from tests.dense_fixtures import BigramEmbedder
+from tests.dense_fixtures import BigramEmbedder, bunched
 
 
 def test_windows_end_at_sentence_ends_and_hold_the_whole_text() -> None:
@@ -51,7 +51,7 @@ def test_of_a_long_question_both_ends_are_embedded(store: VectorStore, tmp_path:
 
     whole = "问" * LONGEST_QUESTION
     pasted = "材料中的一句话。" * 2500
-    with closing(DenseIndex(tmp_path, Recording())) as dense:
+    with closing(DenseIndex(EmbeddedVectors(tmp_path), Recording())) as dense:
         for question in (whole, f"始{pasted}", f"{pasted}终"):
             dense.question(question, deadline())
     assert given[0] == whole
@@ -70,34 +70,6 @@ def test_vectors_survive_as_bytes() -> None:
 def store(tmp_path: Path) -> Iterator[VectorStore]:
     with closing(VectorStore(tmp_path)) as opened:
         yield opened
-
-
-def bunched(rows: int, dimension: int = 64) -> np.ndarray:
-    """Vectors in bunches and all on one side, as those of texts are."""
-    dice = np.random.default_rng(1)
-    bunches = dice.normal(size=(40, dimension))
-    return unit(bunches[dice.integers(40, size=rows)] + 0.7 * dice.normal(size=(rows, dimension)) + 1.0)
-
-
-def test_vectors_of_two_models_are_not_mixed(store: VectorStore, tmp_path: Path) -> None:
-    store.add("one", {"a": bunched(2)})
-    with pytest.raises(VectorsMismatch, match="--drop-vectors"):
-        store.add("other", {"b": bunched(1)})
-    with pytest.raises(VectorsMismatch):
-        store.add("one", {"b": bunched(1, dimension=32)})
-    with closing(DenseIndex(tmp_path, BigramEmbedder("other"))) as dense, pytest.raises(VectorsMismatch, match="one"):
-        dense.question("问题", deadline())
-    store.drop()
-    store.add("other", {"b": bunched(1, dimension=32)})
-    assert store.passages() == {"b"}
-
-
-def test_a_passage_is_stored_once(store: VectorStore) -> None:
-    for _ in range(2):
-        store.add("one", {"a": bunched(3)})
-    assert store.count() == (1, 3)
-    store.remove(["a", "unknown"])
-    assert store.count() == (0, 0)
 
 
 def test_nearest_finds_what_is_exactly_nearest(

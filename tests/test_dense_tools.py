@@ -127,15 +127,14 @@ def test_kill_while_vectors_are_made(tmp_path: Path) -> None:
         writer.commit()
     program = (
         "import time\nfrom contextlib import closing\nfrom pathlib import Path\nimport sys\n"
-        "from service_kit.dense import filling, nearest\nfrom service_kit.dense.index import DenseIndex\n"
+        "from service_kit.dense import embedded_vectors, filling\n"
         "from service_kit.passages import open_reader\nfrom service_kit.settings import load_settings\n"
         "from tests.dense_fixtures import BigramEmbedder\n"
-        "filling.TAIL = 64  # the approximate index is written often\n"
+        "embedded_vectors.TAIL = 64  # the approximate index is written often\n"
         "settings = load_settings(data=Path(sys.argv[1]), embedder='none')\n"
-        "dense = DenseIndex(settings.data, BigramEmbedder())\n"
-        "with filling.filling_lock(settings.data, wait=True):\n"
-        "    dense.nearest.refresh()\n"
-        "    filling.fill(open_reader(settings), dense.embedder, dense.store, dense.nearest)\n"
+        "vectors = embedded_vectors.EmbeddedVectors(settings.data)\n"
+        "with vectors.filling(wait=True):\n"
+        "    filling.fill(open_reader(settings), BigramEmbedder(), vectors)\n"
     )
 
     def begin() -> "subprocess.Popen[bytes]":

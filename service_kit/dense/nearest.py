@@ -53,7 +53,7 @@ class Nearest:
         self._data = data
         self._store = store
         self._lock = threading.Lock()
-        self._state = _State(None, None, 0, 0, np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
+        self._state = _State(None, None, 0, 0, np.zeros(0, np.int64), np.zeros((0, 1), np.float32))
 
     def search(self, question: Vector, count: int) -> list[int]:
         """The keys of about the `count` nearest windows, in no order; some may have been removed meanwhile."""
@@ -73,7 +73,7 @@ class Nearest:
         with self._lock:
             state = self._state
             known = _read(self._store)
-            if known["file"] != state.file:
+            if known["file"] != state.file or state.tail.shape[1] != max(1, self._store.dimension):
                 state = self._open(known)
             last = int(state.keys[-1]) if len(state.keys) else state.upto
             keys, rows = [state.keys], [state.tail]

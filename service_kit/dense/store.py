@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from service_kit.dense.vector_index import full_identity, of_another_length, of_another_model
 from service_kit.dense.vectors import Matrix, from_bytes, to_bytes
-from service_kit.dense.windows import VERSION as WINDOWS_VERSION
-from service_kit.errors import VectorsMismatch
 
 FILE = "vectors.sqlite"
 _SCHEMA = """
@@ -52,7 +51,6 @@ class VectorStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
             self._db.executescript(_SCHEMA)
-        self._dimension = int(self._fact("dimension") or 0)
 
     def close(self) -> None:
         with self._lock:
@@ -61,21 +59,13 @@ class VectorStore:
     @property
     def dimension(self) -> int:
         """Numbers of a vector; 0 while there is none."""
-        if not self._dimension:
-            self._dimension = int(self._fact("dimension") or 0)
-        return self._dimension
+        return int(self._fact("dimension") or 0)  # never remembered: another process may drop all
 
     def check_identity(self, identity: str) -> None:
         """Raises VectorsMismatch when the vectors here are another model's."""
         stored = self._fact("identity")
-        if stored is not None and stored != _full(identity):
-            raise VectorsMismatch(
-                f"已有向量来自 {stored}，而现在设置的是 {_full(identity)}，两者不能混用：改回 YIJU_EMBEDDER，"
-                "或运行 python -m es_index --drop-vectors 后重建向量",
-                f"The stored vectors are of {stored}, but the settings name {_full(identity)}, and the two can not be "
-                "mixed: set YIJU_EMBEDDER back, or run python -m es_index --drop-vectors and have them made anew",
-                details={"stored": stored, "wanted": _full(identity)},
-            )
+        if stored is not None and stored != full_identity(identity):
+            raise of_another_model(stored, full_identity(identity))
 
     def add(self, identity: str, passages: Mapping[str, Matrix]) -> None:
         """Store passages' windows, by passage id, as one transaction; a passage that is there already stays as it is.
@@ -88,13 +78,10 @@ class VectorStore:
         self.check_identity(identity)
         dimension = next(iter(passages.values())).shape[1]
         if self.dimension not in (0, dimension):
-            raise VectorsMismatch(
-                f"模型 {identity} 的向量有 {dimension} 维，已有的是 {self.dimension} 维",
-                f"Vectors of {identity} have {dimension} numbers, the stored ones {self.dimension}",
-            )
+            raise of_another_length(identity, dimension, self.dimension)
         rows = [(one, n, to_bytes(vector)) for one, matrix in passages.items() for n, vector in enumerate(matrix)]
         with self._lock, self._db:
-            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (_full(identity),))
+            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (full_identity(identity),))
             self._db.execute("INSERT OR IGNORE INTO facts VALUES ('dimension', ?)", (str(dimension),))
             self._db.executemany("INSERT OR IGNORE INTO windows (passage, n, vector) VALUES (?, ?, ?)", rows)
 
@@ -108,7 +95,6 @@ class VectorStore:
         with self._lock, self._db:
             self._db.execute("DELETE FROM windows")
             self._db.execute("DELETE FROM facts")
-            self._dimension = 0
 
     def passages(self) -> set[str]:
         """The ids of the passages that have their vectors."""
@@ -174,7 +160,3 @@ class VectorStore:
 
     def _rows(self, rows: Sequence[tuple[int, str, int, bytes]]) -> Rows:
         return Rows([Window(*row[:3]) for row in rows], from_bytes([row[3] for row in rows], self.dimension or 1))
-
-
-def _full(identity: str) -> str:
-    return f"{identity} (windows {WINDOWS_VERSION})"
