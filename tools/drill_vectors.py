@@ -50,12 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
     parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
     parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the index here, or take the one that is here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as directory, _delaying(args.delay_ms / 1000) as (url, gate):
-        data = Path(directory)
-        passages = _index(data, args.passages)
-        env = {"YIJU_DATA": directory, "YIJU_EMBEDDER": "e5"}
+        data = args.data or Path(directory)
+        passages = _passages(data, args.passages)
+        env = {"YIJU_DATA": str(data), "YIJU_EMBEDDER": "e5"}
         if args.embedder == "delay":
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
         idle = _idle(env, args.searches)
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 process.wait()
                 process = _start(env, port)
                 kills.append(before)
-            _until(lambda: _with_vectors(port) == args.passages, args.wait_s)
+            _until(lambda: _with_vectors(port) == len(passages), args.wait_s)
         finally:
             process.kill()
             process.wait()
@@ -112,19 +113,23 @@ def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
     }
 
 
-def _index(data: Path, count: int) -> list[Passage]:
-    dice = random.Random(0)  # noqa: S311
-    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
-    passages = []
-    for n in range(count):
-        sentences = ("".join(dice.choices(letters, k=30)) + "。" for _ in range(dice.randint(1, 8)))
-        passages.append(Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences)))
+def _passages(data: Path, count: int) -> list[Passage]:
+    """Those that are indexed in this folder; made up and indexed when none are."""
     settings = load_settings(data=data, embedder="none")
-    with closing(open_writer(settings)) as writer:
-        writer.upsert(passages)
-        writer.commit()
+    if not (data / "index").exists():
+        with closing(open_writer(settings)) as writer:
+            writer.upsert(_made_up(count))
+            writer.commit()
     with closing(open_reader(settings)) as reader:
         return reader.fetch(sorted(reader.ids()))
+
+
+def _made_up(count: int) -> Iterator[Passage]:
+    dice = random.Random(0)  # noqa: S311
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
+    for n in range(count):
+        sentences = ("".join(dice.choices(letters, k=30)) + "。" for _ in range(dice.randint(1, 8)))
+        yield Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences))
 
 
 def _idle(env: dict[str, str], searches: int) -> list[float]:

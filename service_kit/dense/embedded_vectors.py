@@ -8,8 +8,8 @@ from filelock import FileLock, Timeout
 
 from service_kit.deadline import Deadline
 from service_kit.dense.nearest import TAIL, Nearest
-from service_kit.dense.store import Rows, VectorStore
-from service_kit.dense.vector_index import WINDOWS_A_PASSAGE, Likeness, Near
+from service_kit.dense.store import VectorStore
+from service_kit.dense.vector_index import WINDOWS_A_PASSAGE, Near
 from service_kit.dense.vectors import Matrix, Vector
 
 _WORTH_AN_INDEX = TAIL // 4
@@ -29,10 +29,9 @@ class EmbeddedVectors:
 
     def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
         deadline.remaining()
-        rows = self.store.by_key(self.nearest.search(question, WINDOWS_A_PASSAGE * count))
-        found = _best_windows(rows, question)
+        found = self.nearest.search(question, WINDOWS_A_PASSAGE * count)
         best = sorted(found, key=lambda one: (-found[one].cosine, one))[:count]
-        return Near({one: found[one] for one in best}, _best_windows(self.store.by_passage(given), question))
+        return Near({one: found[one] for one in best}, self.nearest.likeness(question, given))
 
     def filling(self, *, wait: bool) -> AbstractContextManager[bool]:
         return local_lock(self._data, wait=wait)
@@ -78,14 +77,3 @@ def local_lock(data: Path, *, wait: bool) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
-
-
-def _best_windows(rows: Rows, question: Vector) -> dict[str, Likeness]:
-    if not rows.windows:
-        return {}
-    found: dict[str, Likeness] = {}
-    for window, cosine in zip(rows.windows, (rows.vectors @ question).tolist(), strict=True):
-        known = found.get(window.passage)
-        if known is None or cosine > known.cosine:
-            found[window.passage] = Likeness(cosine, window.n)
-    return found

@@ -20,9 +20,6 @@ CREATE TABLE IF NOT EXISTS windows
 CREATE UNIQUE INDEX IF NOT EXISTS of_passage ON windows (passage, n);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_MOST_PARAMETERS = 500
-_MAPPED_BYTES = 2**30
-"""Of the file, read through the page cache: a search reads three hundred rows from all over it."""
 
 
 class Window(NamedTuple):
@@ -49,7 +46,6 @@ class VectorStore:
         self._lock = threading.Lock()
         with self._lock, self._db:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
             self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
@@ -112,6 +108,11 @@ class VectorStore:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM windows WHERE key <= ?", (key,)).fetchone()[0])
 
+    def count_after(self, key: int) -> int:
+        """How many windows are stored after that key."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM windows WHERE key > ?", (key,)).fetchone()[0])
+
     def after(self, key: int, most: int) -> Rows:
         """The windows stored after that key, in the order in which they came, `most` at most."""
         with self._lock:
@@ -119,14 +120,6 @@ class VectorStore:
                 "SELECT key, passage, n, vector FROM windows WHERE key > ? ORDER BY key LIMIT ?", (key, most)
             ).fetchall()
         return self._rows(rows)
-
-    def by_key(self, keys: Sequence[int]) -> Rows:
-        """The windows of these keys that are still there."""
-        return self._rows(self._select("key", keys))
-
-    def by_passage(self, ids: Sequence[str]) -> Rows:
-        """All windows of these passages."""
-        return self._rows(self._select("passage", ids))
 
     def fact(self, name: str) -> str | None:
         """What was kept with `set_fact`."""
@@ -145,18 +138,6 @@ class VectorStore:
         with self._lock:
             row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
-
-    def _select(self, column: str, values: Sequence[int] | Sequence[str]) -> list[tuple[int, str, int, bytes]]:
-        rows: list[tuple[int, str, int, bytes]] = []
-        for start in range(0, len(values), _MOST_PARAMETERS):
-            some = values[start : start + _MOST_PARAMETERS]
-            marks = ",".join("?" * len(some))
-            with self._lock:
-                rows += self._db.execute(
-                    f"SELECT key, passage, n, vector FROM windows WHERE {column} IN ({marks})",  # noqa: S608
-                    some,
-                ).fetchall()
-        return rows
 
     def _rows(self, rows: Sequence[tuple[int, str, int, bytes]]) -> Rows:
         return Rows([Window(*row[:3]) for row in rows], from_bytes([row[3] for row in rows], self.dimension or 1))
