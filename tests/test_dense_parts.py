@@ -10,11 +10,12 @@ import pytest
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
+from service_kit.dense.block import Block, as_records
 from service_kit.dense.embedded_vectors import EmbeddedVectors
 from service_kit.dense.index import DenseIndex
 from service_kit.dense.nearest import Nearest
 from service_kit.dense.prefixes import prefixes_of
-from service_kit.dense.store import VectorStore
+from service_kit.dense.store import Rows, VectorStore, Window
 from service_kit.dense.vectors import Vector, from_bytes, to_bytes, unit
 from service_kit.dense.windows import LONGEST_QUESTION, TARGET, windows
 from tests.dense_fixtures import BigramEmbedder, bunched
@@ -153,3 +154,12 @@ def test_prefixes() -> None:
 
 def deadline() -> Deadline:
     return Deadline.after(30)
+
+
+def test_a_block_finds_windows_by_passage() -> None:
+    rows = Rows([Window(3, "a", 0), Window(4, "a", 1), Window(7, "b", 0), Window(9, "a", 0)], bunched(4))
+    block = Block(as_records(rows))
+    assert block.of_passages(["b", "x", "a"]).tolist() == [2, 3]  # "a" went and came back
+    assert block.at_keys(np.array([9, 4])).tolist() == [3, 1]
+    assert Block.empty(64).of_passages(["a"]).tolist() == []
+    assert block.likeness(np.array([0, 1]), rows.vectors[1])["a"].window == 1

@@ -1,11 +1,13 @@
 """Kills es_search while it makes vectors, and searches all the time: `python -m tools.drill_vectors [--json FILE]`.
 
 es_search runs as a process of its own over made-up passages. With `--embedder delay` its vectors come from a server in
-this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches
-while nothing else is done, searches while vectors are made, as often as wanted kill -9 and a new start, then all
-vectors are awaited and counted: each passage must have the vectors of all of its windows, once.
+this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches by
+words while nothing else is done; searches while vectors are made; with `delay` the same searches while the server holds
+its answers back, so that no vectors are made; as often as wanted kill -9 and a new start; then all vectors are awaited
+and counted: each passage must have the vectors of all of its windows, once.
 
-The searches are words only or both, whatever there is; the question's own vector is asked for once and then cached.
+The searches are by words or both, whatever there is. `p99_ratio` compares those beside the work with the same ones
+without it: held back with `delay`; with `e5`, by words. Each question's own vector is made and cached before.
 """
 
 import argparse
@@ -68,8 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         port = free_port()
         process = _start(env, port)
         try:
-            busy = [_search(port, questions) for _ in range(args.searches)]
+            busy = _searches(port, questions, args.searches)
             after = _with_vectors(port)
+            still = []
+            if args.embedder == "delay":
+                gate.clear()
+                _until_still(port)
+                still = _searches(port, questions, args.searches)
+                gate.set()
             kills = []
             for _ in range(args.kills):
                 before = _with_vectors(port)
@@ -84,9 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             process.wait()
         faults = _count(data, passages)
     figures = {
-        "idle_ms": _quantiles(idle),
+        "words_idle_ms": _quantiles(idle),
         "making_vectors_ms": _quantiles(busy),
-        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(idle)["p99"],
+        **({"held_back_ms": _quantiles(still)} if still else {}),
+        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(still or idle)["p99"],
         "vectors_when_measured": after,
         "vectors_at_kills": kills,
         **faults,
@@ -141,7 +150,7 @@ def _idle(env: dict[str, str], questions: Sequence[str], searches: int) -> list[
     port = free_port()
     process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
     try:
-        return [_search(port, questions) for _ in range(searches)]
+        return _searches(port, questions, searches)
     finally:
         process.kill()
         process.wait()
@@ -165,10 +174,15 @@ def _ready(port: int) -> bool:
         return False
 
 
-def _search(port: int, questions: Sequence[str]) -> float:
-    """Milliseconds. Raises HTTPError when it fails."""
+def _searches(port: int, questions: Sequence[str], count: int) -> list[float]:
+    """Milliseconds of each, after each question was asked once. Raises HTTPError when one fails."""
+    for question in questions:
+        _search(port, question)
+    return [_search(port, questions[n % len(questions)]) for n in range(count)]
+
+
+def _search(port: int, question: str) -> float:
     time.sleep(_BETWEEN_S)
-    question = random.choice(questions)  # noqa: S311
     began = time.perf_counter()
     requests.post(f"http://127.0.0.1:{port}/", json={"question": question}, timeout=30).raise_for_status()
     return (time.perf_counter() - began) * 1000
@@ -177,6 +191,13 @@ def _search(port: int, questions: Sequence[str]) -> float:
 def _with_vectors(port: int) -> int:
     shown = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["dependencies"]["vectors"]
     return int(shown.get("with_vectors", 0))
+
+
+def _until_still(port: int) -> None:
+    """Until no more vectors come: what was asked before has been answered."""
+    seen = -1
+    while seen != (seen := _with_vectors(port)):
+        time.sleep(0.5)
 
 
 def _until(holds: Any, seconds: float) -> None:

@@ -58,7 +58,7 @@ class Block:
     def prepare(self) -> None:
         """Work out now what the first search would else have to."""
         self.keys  # noqa: B018
-        self._by_passage  # noqa: B018
+        self._ranges  # noqa: B018
 
     @cached_property
     def keys(self) -> NDArray[np.int64]:
@@ -75,11 +75,9 @@ class Block:
 
     def of_passages(self, ids: Sequence[str]) -> Places:
         """All windows of these passages."""
-        order, passages = self._by_passage
-        wanted = np.array([one.encode() for one in ids], passages.dtype)
-        starts, ends = (np.searchsorted(passages, wanted, side) for side in ("left", "right"))
-        found = [order[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True) if start < end]
-        return np.concatenate(found) if found else np.zeros(0, np.int64)
+        ranges = self._ranges
+        found = [ranges[key] for one in ids if (key := one.encode()) in ranges]
+        return np.concatenate([np.arange(*one) for one in found]) if found else np.zeros(0, np.int64)
 
     def likeness(self, places: Places, question: Vector) -> dict[str, Likeness]:
         """Of these windows the best of each passage."""
@@ -93,8 +91,12 @@ class Block:
         return {one.decode(): like for one, like in found.items()}
 
     @cached_property
-    def _by_passage(self) -> tuple[Places, NDArray[Any]]:
-        """Rows in the order of their passages, and these."""
+    def _ranges(self) -> dict[bytes, tuple[int, int]]:
+        """Where each passage's windows begin and end: they were stored one after the other. Of a passage that went and
+        came back, the later ones."""
+        if not len(self):
+            return {}
         passages = self.records["passage"].copy()
-        order = np.argsort(passages, kind="stable")
-        return order, passages[order]
+        starts = np.flatnonzero(np.concatenate([[True], passages[1:] != passages[:-1]]))
+        ends = [*starts[1:].tolist(), len(self)]
+        return dict(zip(passages[starts].tolist(), zip(starts.tolist(), ends, strict=True), strict=True))
