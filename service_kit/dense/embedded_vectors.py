@@ -1,5 +1,6 @@
 """Vectors in files beside the embedded index: SQLite is the truth, an approximate index made of it is searched."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from service_kit.dense.vectors import Matrix, Vector
 
 _WORTH_AN_INDEX = TAIL // 4
 """Windows that are left to be compared one by one when the work is done."""
+_SETTLE_S = 1.0
+"""Searches that go on meanwhile wait for the interpreter each time that new windows are taken in."""
 
 
 class EmbeddedVectors:
@@ -23,6 +26,7 @@ class EmbeddedVectors:
         self.store = VectorStore(data)
         self.nearest = Nearest(data, self.store)
         self._data = data
+        self._settled_at = -_SETTLE_S
 
     def check_identity(self, identity: str) -> None:
         self.store.check_identity(identity)
@@ -46,6 +50,9 @@ class EmbeddedVectors:
         self.store.drop()
 
     def settle(self, *, finished: bool) -> None:
+        if not finished and time.monotonic() - self._settled_at < _SETTLE_S:
+            return
+        self._settled_at = time.monotonic()
         self.nearest.refresh()
         if self.nearest.tail >= (_WORTH_AN_INDEX if finished else TAIL):
             self.nearest.grow()
