@@ -80,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 gate.set()
             kills = []
             for _ in range(args.kills):
+                _until(lambda: _with_vectors(port) > 0, 120)  # it has counted what is there
                 before = _with_vectors(port)
-                _until(lambda before=before: _with_vectors(port) != before, 120)
+                _until(lambda before=before: _with_vectors(port) > before, 120)
                 process.kill()
                 process.wait()
                 process = _start(env, port)
