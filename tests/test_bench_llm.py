@@ -1,7 +1,7 @@
 """The bench's judgement, on made-up figures; the bench itself is run by hand."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,8 @@ from tools.llm_bench import rounds
 from tools.llm_bench.bars import rag_bars, reuse_bars, short_bars, stall_bars
 from tools.llm_bench.clients import Figures, Server, pooled
 from tools.llm_bench.plot import plot
-from tools.llm_bench.references import Cost, Costs, averaged, mean_cost
-from tools.llm_bench.rounds import Round, Stall, rag_rounds
+from tools.llm_bench.references import Cost, Costs, averaged, mean_costs
+from tools.llm_bench.rounds import Round, Stall, rag_rounds, short_rounds
 
 
 def costs(**seconds: float) -> Costs:
@@ -104,32 +104,51 @@ def test_reuse_is_held_against_no_reuse() -> None:
     assert not reuse_bars(2.0, 5.0)[0].reached
 
 
-def test_both_engines_get_the_same_questions_and_every_second_round_runs_backwards(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[tuple[str, tuple[str, ...]]] = []
-    serial_numbers = iter(range(100))
+Asked = list[tuple[str, tuple[str, ...]]]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Which engine was asked what, in this order; nobody answers."""
+    seen: Asked = []
+    serial_numbers = count()
 
     def run(server: Server, workload: str, talks: list[str]) -> Figures:
-        asked.append((server.engine, tuple(talks)))
+        seen.append((server.engine, tuple(talks)))
         return figures(server.engine, workload, len(talks), 1.0, 32 * len(talks))
 
     monkeypatch.setattr(rounds, "conversation", lambda url, tokens: f"question {next(serial_numbers)}")
     monkeypatch.setattr(rounds, "single", lambda url, question, max_tokens: question)
     monkeypatch.setattr(rounds, "run_together", run)
+    return seen
 
+
+SERIAL, BATCH = (Server(engine, "", lambda: 0.0) for engine in ("serial", "batch"))
+
+
+def test_both_engines_get_the_same_questions_and_every_second_round_runs_backwards(asked: Asked) -> None:
     class Raw:
         def rag(self) -> Costs:
             return costs(prefill_900=float(len(asked)), long_step_10=1.0)
 
-    nothing: Callable[[], float] = lambda: 0.0  # noqa: E731
-    found = list(
-        rag_rounds(2, Server("serial", "", nothing), Server("batch", "", nothing), Raw(), lambda one: one)  # type: ignore[arg-type]
-    )
+    found = list(rag_rounds(2, SERIAL, BATCH, Raw(), lambda one: one))  # type: ignore[arg-type]
     assert [engine for engine, _ in asked] == ["batch", "serial", "serial", "batch"]
     assert asked[0][1] == asked[1][1] != asked[2][1] == asked[3][1]
     assert len(set(asked[0][1] + asked[2][1])) == 20
     assert found[1].raw["prefill_900"] == Cost(6.0, 3.0)  # between before (2) and after (4)
+
+
+def test_no_engine_gets_a_question_twice(asked: Asked) -> None:
+    class Raw:
+        def short(self) -> Costs:
+            return SHORT.raw
+
+    (found,) = short_rounds(1, SERIAL, BATCH, Raw(), lambda one: one)  # type: ignore[arg-type]
+    for engine in ("serial", "batch"):
+        questions = [question for who, some in asked if who == engine for question in some]
+        assert len(questions) == len(set(questions))
+    assert set(asked[-1][1]) <= {question for who, some in asked if who == "batch" for question in some}
+    assert len(found.figures) == len(asked) == 7
 
 
 def test_several_figures_become_their_medians() -> None:
@@ -141,9 +160,10 @@ def test_several_figures_become_their_medians() -> None:
 
 def test_costs_are_means() -> None:
     assert averaged(costs(step=1.0), costs(step=2.0)) == {"step": Cost(3.0, 1.5)}
-    calls: list[int] = []
-    assert mean_cost(lambda: calls.append(1), 3).wall_s >= 0
-    assert len(calls) == 4  # the first one warms up
+    calls: list[str] = []
+    found = mean_costs({"one": lambda: calls.append("one"), "other": lambda: calls.append("other")}, 2)
+    assert calls == ["one", "other"] * 3  # in turn; the first ones warm up
+    assert all(0 <= cost.wall_s < 1 for cost in found.values())
 
 
 def test_what_to_measure_can_be_chosen() -> None:

@@ -29,7 +29,7 @@ from tools.console import run_tool
 from tools.llm_bench.bars import Bar, rag_bars, reuse_bars, short_bars, stall_bars
 from tools.llm_bench.clients import Figures, Messages, Server, Talk, pooled, run_together
 from tools.llm_bench.plot import plot
-from tools.llm_bench.references import ANSWERED, Cost, Measurer
+from tools.llm_bench.references import Costs, Measurer
 from tools.llm_bench.rounds import rag_rounds, short_rounds, stalls
 from tools.llm_bench.servers import server
 from tools.llm_bench.workloads import RAG, SHORT, Workload, conversation, session, single, third_turn_ttft
@@ -132,13 +132,10 @@ def print_bars(found: list[Bar]) -> None:
         print(f"{'ok  ' if bar.reached else 'MISS'} {bar.name}: {bar.value:.3f} {sign} {bar.bar:.3f} ({how})")
 
 
-def ten_row_steps(chunk: int) -> tuple[Measurer, str, dict[str, dict[str, Cost]]]:
+def ten_row_steps(chunk: int) -> tuple[Measurer, str, dict[str, Costs]]:
     """Whichever precision makes the quicker ten-row step here, and the steps of both, with both caches."""
     measurers = {precision: Measurer(precision, chunk) for precision in ("fp32", "bf16")}
-    steps = {
-        precision: {"own cache": one.step(10, ANSWERED), "DynamicCache": one.dynamic_step(10)}
-        for precision, one in measurers.items()
-    }
+    steps = {precision: one.ten_rows() for precision, one in measurers.items()}
     for precision, costs in steps.items():
         print(f"ten-row step, {precision}: " + ", ".join(f"{k} {v.cpu_s * 1e3:.1f} ms" for k, v in costs.items()))
     best = min(steps, key=lambda precision: steps[precision]["own cache"].cpu_s)

@@ -133,8 +133,11 @@ def pooled(several: Iterable[Figures]) -> list[Figures]:
     groups: defaultdict[tuple[str, str, int], list[Figures]] = defaultdict(list)
     for one in several:
         groups[(one.workload, one.engine, one.clients)].append(one)
+    return [merged(group, statistics.median) for group in groups.values()]
+
+
+def merged(alike: Sequence[Figures], how: Callable[[list[float]], float]) -> Figures:
+    """Each number by `how` (a mean, a median), of figures of one workload, engine and number of clients."""
     numbers = [each.name for each in fields(Figures) if each.name not in {"workload", "engine", "clients"}]
-    return [
-        replace(group[0], **{name: statistics.median(getattr(one, name) for one in group) for name in numbers})
-        for group in groups.values()
-    ]
+    values: dict[str, Any] = {name: how([getattr(one, name) for one in alike]) for name in numbers}
+    return replace(alike[0], **values)

@@ -5,13 +5,12 @@ The passes go through the engine's own cache, whose ten-row steps are quicker th
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from transformers import DynamicCache
 
-from llm_server.batch.kv_cache import KvBlock
 from llm_server.batch.model_runner import ModelRunner
 from llm_server.model.loading import load_model
 from service_kit.settings import load_settings
@@ -30,6 +29,7 @@ class Cost(NamedTuple):
 
 
 Costs = dict[str, Cost]
+Pass = Callable[[], object]
 
 
 class Measurer:
@@ -41,53 +41,64 @@ class Measurer:
         self._runner = ModelRunner(self._model)
         self._chunk = chunk
 
+    @torch.inference_mode()
     def short(self) -> Costs:
-        """Decode steps of 1, 10 and 32 rows in the middle of short answers."""
-        return {f"step_{rows}": self.step(rows, ANSWERED) for rows in (1, 10, 32)}
+        """Decode steps of 1, 10 and 32 rows in the middle of short answers, in turn."""
+        return mean_costs({f"step_{rows}": self._step(rows, ANSWERED) for rows in (1, 10, 32)}, STEPS)
 
     @torch.inference_mode()
     def rag(self) -> Costs:
-        """The whole of a 900-token prompt in one pass, and a decode step of ten such rows."""
-        prefill = mean_cost(lambda: self._read(self._runner.new_block(900), 900), 2)
-        return {"prefill_900": prefill, "long_step_10": self.step(10, LONG_ANSWERED)}
+        """The whole of a 900-token prompt in one pass, and decode steps of ten such rows, in turn."""
+        step = self._step(10, LONG_ANSWERED)
+        costs = mean_costs({"prefill_900": self._prefill, "steps": lambda: [step() for _ in range(STEPS // 2)]}, 2)
+        return {"prefill_900": costs["prefill_900"], "long_step_10": Cost(*(2 * one / STEPS for one in costs["steps"]))}
 
     @torch.inference_mode()
     def stall(self) -> Costs:
-        """One chunk at the end of a 900-token prompt, and a decode step of one row."""
+        """One chunk at the end of a 900-token prompt (all of it, if the chunk is longer), and a decode step of one."""
+        block, chunk = self._runner.new_block(900), min(self._chunk, 900)
+        block.begin([])
+        if chunk < 900:
+            self._runner.forward([_ids(900 - chunk)], block, 900)
+        passes = {"chunk": lambda: self._runner.forward([_ids(chunk)], block, 900)}
+        return mean_costs(passes, 1, warm_up=False) | mean_costs({"step_1": self._step(1, ANSWERED)}, STEPS)
+
+    @torch.inference_mode()
+    def ten_rows(self) -> Costs:
+        """Decode steps with the engine's cache and with transformers' DynamicCache, in turn."""
+        return mean_costs({"own cache": self._step(10, ANSWERED), "DynamicCache": self._dynamic_step(10)}, STEPS)
+
+    def _prefill(self) -> None:
         block = self._runner.new_block(900)
-        self._read(block, 900 - self._chunk)
-        chunk = mean_cost(lambda: self._runner.forward([_ids(self._chunk)], block, 900), 1, warm_up=False)
-        return {"chunk": chunk, "step_1": self.step(1, ANSWERED)}
+        block.begin([])
+        self._runner.forward([_ids(900)], block, 900)
 
-    @torch.inference_mode()
-    def step(self, rows: int, length: int) -> Cost:
-        block = self._runner.new_block(0)
-        alone = self._runner.new_block(length)
-        self._read(alone, length)
-        block.join([alone.row(0)] * rows, length + STEPS + 1)
-        return mean_cost(lambda: self._runner.forward([[7]] * rows, block, length + STEPS + 1), STEPS)
+    def _step(self, rows: int, length: int) -> Pass:
+        """A pass that makes one more token for each of so many rows, from `length` tokens on."""
+        block, alone, most = self._runner.new_block(0), self._runner.new_block(length), length + STEPS + 1
+        alone.begin([])
+        self._runner.forward([_ids(length)], alone, length)
+        block.join([alone.row(0)] * rows, most)
+        return lambda: self._runner.forward([[7]] * rows, block, most)
 
-    @torch.inference_mode()
-    def dynamic_step(self, rows: int) -> Cost:
-        """As `step` of short rows, with transformers' DynamicCache."""
+    def _dynamic_step(self, rows: int) -> Pass:
         cache = DynamicCache(config=self._model.config)
         ids = torch.tensor([_ids(ANSWERED)] * rows)
         self._model(input_ids=ids, past_key_values=cache, logits_to_keep=1)
-        step = ids[:, :1]
-        return mean_cost(lambda: self._model(input_ids=step, past_key_values=cache, logits_to_keep=1), STEPS)
-
-    def _read(self, block: KvBlock, tokens: int) -> None:
-        block.begin([])
-        self._runner.forward([_ids(tokens)], block, tokens)
+        return lambda: self._model(input_ids=ids[:, :1], past_key_values=cache, logits_to_keep=1)
 
 
-def mean_cost(run: Callable[[], object], times: int, *, warm_up: bool = True) -> Cost:
-    if warm_up:
-        run()
-    wall, cpu = time.perf_counter(), time.thread_time()
-    for _ in range(times):
-        run()
-    return Cost((time.perf_counter() - wall) / times, (time.thread_time() - cpu) / times)
+def mean_costs(passes: Mapping[str, Pass], times: int, *, warm_up: bool = True) -> Costs:
+    """The passes are made in turn, so that a disturbance hits all of them."""
+    spent = {name: [0.0, 0.0] for name in passes}
+    for turn in range(-warm_up, times):
+        for name, run in passes.items():
+            wall, cpu = time.perf_counter(), time.thread_time()
+            run()
+            if turn >= 0:
+                spent[name][0] += time.perf_counter() - wall
+                spent[name][1] += time.thread_time() - cpu
+    return {name: Cost(wall / times, cpu / times) for name, (wall, cpu) in spent.items()}
 
 
 def averaged(*several: Costs) -> Costs:

@@ -5,10 +5,12 @@ the same questions one right after the other, with the raw passes before and aft
 and ratios are taken within a round, whose median over the rounds counts.
 """
 
+import statistics
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tools.llm_bench.clients import Figures, Server, run_together
+from tools.llm_bench.clients import Figures, Messages, Server, merged, run_together
 from tools.llm_bench.references import Costs, Measurer, averaged
 from tools.llm_bench.workloads import RAG, SHORT, Workload, conversation, longest_stall, single
 
@@ -21,7 +23,8 @@ class Round:
     figures: list[Figures]
 
     def of(self, engine: str, clients: int) -> Figures:
-        return next(one for one in self.figures if (one.engine, one.clients) == (engine, clients))
+        """The mean, where it was measured before and after others."""
+        return merged([one for one in self.figures if (one.engine, one.clients) == (engine, clients)], statistics.mean)
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ Show = Callable[[Figures], Figures]
 
 
 def short_rounds(rounds: int, serial: Server, batch: Server, measurer: Measurer, show: Show) -> Iterator[Round]:
-    """Of 1, 10 and 32 clients on `batch`, 1 and 10 on `serial`."""
-    plan = [(batch, 1), (serial, 1), (batch, 32), (batch, 10), (serial, 10)]
+    """Of 1, 10 and 32 clients on `batch`, 1 and 10 on `serial`; the quick ones twice, around the others."""
+    plan = [(batch, 1), (batch, 10), (batch, 32), (batch, 10), (batch, 1), (serial, 1), (serial, 10)]
     return _rounds(rounds, SHORT, plan, measurer.short, show)
 
 
@@ -62,13 +65,15 @@ def _rounds(
     show: Show,
 ) -> Iterator[Round]:
     for number in range(rounds):
-        # The same questions for both engines: how long an answer gets is the question's doing.
-        asked = {
-            clients: [conversation(plan[0][0].url, workload.prompt_tokens) for _ in range(clients)]
-            for _, clients in plan
-        }
+        # Both engines get the same questions, for how long an answer gets is the question's doing; none gets one twice.
+        known: defaultdict[int, list[list[Messages]]] = defaultdict(list)
+        asked: Counter[tuple[str, int]] = Counter()
         before, figures = raw(), []
         for server, clients in plan[:: -1 if number % 2 else 1]:
-            talks = [single(server.url, one, workload.max_tokens) for one in asked[clients]]
+            sets, turn = known[clients], asked[server.engine, clients]
+            asked[server.engine, clients] += 1
+            if turn == len(sets):
+                sets.append([conversation(server.url, workload.prompt_tokens) for _ in range(clients)])
+            talks = [single(server.url, one, workload.max_tokens) for one in sets[turn]]
             figures.append(show(run_together(server, workload.name, talks)))
         yield Round(averaged(before, raw()), figures)
