@@ -10,8 +10,9 @@ between two measurements of the raw forward passes that give the bounds; every s
 taken within a round, and the median over the rounds counts. Both sides of each bar are by the wall's clock; beside
 them stand both by processor time (of the server's process, and of the thread that makes the raw passes).
 
-Takes about twelve minutes on two cores; `--quick`, which leaves out what no bar needs, two thirds of it. Both servers
-are up all the time, and only one of them is asked at a time. Exit code 1 when a bar is missed.
+Takes about twelve minutes on two cores, and three more for each further round; `--quick`, which leaves out what no bar
+needs, two thirds of it. Both servers are up all the time, and only one of them is asked at a time. Exit code 1 when a
+bar is missed.
 """
 
 import argparse
@@ -164,7 +165,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", required=True, help="把结果写入 FILE / write the figures")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="画图 / draw a picture")
     parser.add_argument("--only", metavar="NAMES", help=f"只跑其中几项 / only some of {','.join(ALL)}")
-    parser.add_argument("--rounds", type=int, default=3, help="%(default)s")
+    parser.add_argument("--rounds", type=int, default=2, help="%(default)s")
     parser.add_argument("--quick", action="store_true", help="只跑指标所需 / only what the bars need")
     args = parser.parse_args()
     names = chosen(args.only, quick=args.quick)

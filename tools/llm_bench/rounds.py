@@ -1,6 +1,6 @@
 """The workloads that bars are about, in rounds: both engines and the raw passes, close together in time.
 
-On a shared machine the speed of everything drifts by a third within minutes. So within a round the engines are asked
+On a shared machine the speed of everything drifts by a fifth within minutes. So within a round the engines are asked
 the same questions one right after the other, with the raw passes before and after; every second round runs backwards;
 and ratios are taken within a round, whose median over the rounds counts.
 """
