@@ -273,3 +273,26 @@ def test_reranked_by_the_chat_model(
     else:
         assert answer["docs"][0] == ARREARS.content
         assert answer["skipped"]["rerank"]
+
+
+def test_a_reranker_does_not_bring_repealed_passages_back(
+    dense_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = Flask("llm")
+
+    @llm.post("/v1/rerank")
+    def rerank() -> Any:
+        relevance = {"旧预算法": 0.9, "预算法": 0.8}
+        documents = [one.split("\n")[0] for one in json.loads(request.get_data())["documents"]]
+        return {
+            "results": [{"index": n, "relevance_score": relevance.get(one, 0.1)} for n, one in enumerate(documents)]
+        }
+
+    store(dense_settings, [ARREARS, *OTHERS])
+    with served(llm) as url:
+        own = {"reranker": "local", "rerank_model": "any", "rerank_url": url}
+        with closing(Service(dense_settings.model_copy(update=own), monkeypatch, BigramEmbedder())) as service:
+            service.wait_for_vectors(5)
+            answer = service.ask("预算由谁批准", top_k=2)
+    assert answer["retrieval_mode"] == "reranked"
+    assert [(hit["title"], hit["ranked_by"]) for hit in answer["hits"]] == [("预算法", 0.8), ("旧预算法", 0.9)]

@@ -113,6 +113,7 @@ def test_tuning_chooses_what_holds_on_questions_that_had_no_say() -> None:
     assert figures["best"] == 3.0
     assert figures["interval"][0] > 0
     assert figures["telling"] == 100
+    assert figures["cross_validated"] == pytest.approx({"R@2": 0.9, "R@10": 1.0, "MRR@10": 0.9 + 0.1 / 3})
     same: dict[float, list[int | None]] = {1.0: [1, 2] * 50, 3.0: [2, 1] * 50, 5.0: [1, None] * 50}
     figures = judge(same, used=1.0)
     assert figures["interval"][0] <= 0
