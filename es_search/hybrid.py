@@ -13,7 +13,8 @@ from service_kit.passages import Filters, Hit, PassageReader
 from service_kit.passages.analysis import passage_terms, question_terms
 
 if TYPE_CHECKING:
-    from service_kit.dense.index import DenseIndex, Likeness
+    from service_kit.dense.index import DenseIndex
+    from service_kit.dense.vector_index import Likeness
 
 DEPTH = 100
 """Candidates that words give, and as many that meaning gives."""
@@ -63,11 +64,11 @@ def gather(
         VectorsMismatch: the vectors are another model's.
     """
     vector = dense.question(question, deadline)
-    likeness = dense.search(vector, DEPTH)
-    by_meaning = ranks({one: like.cosine for one, like in likeness.items()})
     hits = {hit.id: hit for hit in by_words}
+    near = dense.near(vector, DEPTH, list(hits), deadline)
+    by_meaning = ranks({one: like.cosine for one, like in near.nearest.items()})
+    likeness = near.nearest | near.given
     others = reader.score(question, [one for one in likeness if one not in hits], filters)
-    likeness |= dense.likeness(vector, [one for one in hits if one not in likeness])
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet

@@ -162,11 +162,12 @@ def _ranks(
             for query in tqdm(opened.queries, desc="search", disable=None):
                 look(opened.reader, opened.dense, query, opened.names)
         return found
-    from service_kit.dense.index import DenseIndex  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.index import DenseIndex  # noqa: PLC0415
 
-    with closing(open_reader(settings)) as reader, closing(DenseIndex(settings.data, embedder)) as dense:
-        dense.nearest.refresh()
-        missing = len(reader.ids() - dense.store.passages())
+    with closing(open_reader(settings)) as reader, closing(DenseIndex(open_vectors(settings), embedder)) as dense:
+        dense.vectors.refresh()
+        missing = len(reader.ids() - dense.vectors.passages())
         if missing:
             raise _NotReady(
                 f"还有 {missing} 个段落没有向量，请先运行 python -m es_index 目录 --vectors",
