@@ -174,7 +174,7 @@ def _percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
 def long_questions(indexed: Sequence[Passage]) -> Iterator[tuple[str, str]]:
     """Questions of LONG characters that quote one passage: alone over and over, among shuffled text, among noise."""
     dice = random.Random(7)  # noqa: S311  # the same questions on every run
-    quoted = dice.sample([one for one in indexed if 100 < len(one.text) < 1000], 30)
+    quoted = dice.sample([one for one in indexed if 100 < len(one.text) < 1000], 60)
     for number, passage in enumerate(quoted):
         rest = LONG - len(passage.content)
         if number % 3 == 0:

@@ -93,6 +93,11 @@ def _rank(title: str, doc_no: str, issuer: str) -> Rank | None:
     return None
 
 
+@lru_cache(8192)
+def _document(title: str) -> str:
+    return _VERSION.sub("", title_key(title))
+
+
 @dataclass(frozen=True)
 class Authority:
     """`document`: the title as all versions of the document bear it. `begins`: from when it holds."""
@@ -108,7 +113,7 @@ class Authority:
         passage = hit.passage
         begins = validity(passage).begins or read_day(passage.title)
         in_force = hit.status not in ("repealed", "not_yet")
-        return cls(in_force, rank_of(passage), _VERSION.sub("", title_key(passage.title)), begins)
+        return cls(in_force, rank_of(passage), _document(passage.title), begins)
 
     def yields(self, to: "Authority", near: float) -> float:
         """How much better (as a share of its score) than `to` this one may be and still stand behind it; 0: not at all.

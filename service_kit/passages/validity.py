@@ -4,6 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 from service_kit.numerals import first_date
@@ -49,6 +50,7 @@ def validity(passage: Passage) -> Validity:
     return Validity(begins, ends, ended=ends is None and (repealed is not None or says_so))
 
 
+@lru_cache(8192)
 def read_day(text: str | None) -> date | None:
     """The first date in `text`; a month or a year alone begins on its first day."""
     if not text:
