@@ -12,11 +12,12 @@ endif
 OWN_MODEL := $(if $(filter gemma3-270m,$(YIJU_MODEL)),gemma3,$(if $(YIJU_MODEL),llm,base))
 RUNTIME := $(if $(filter none openai,$(YIJU_ENGINE))$(YIJU_OPENAI_URL),base,$(OWN_MODEL))
 
-.PHONY: help demo up down ask index test test-fast lint types lock env setup setup-dev clean
+.PHONY: help demo up status down ask index test test-fast lint types lock env setup setup-dev clean
 
 help:
 	@echo "make demo [MODEL=…]      装好环境，建索引，启动服务，提问并显示依据 / set up, index, start, ask, show evidence"
 	@echo "make up | make down      启动、停止四个服务 / start, stop the four services"
+	@echo "make status              哪些服务就绪，模型加载了没有 / which services are ready, whether the model is loaded"
 	@echo "make ask Q='…' [ID=…]    问一个问题 / ask one question"
 	@echo "make index               重新索引 preprocess_data/ / index preprocess_data/ again"
 	@echo "make test | test-fast    全部测试、两分钟子集 / all tests, the two-minute subset"
@@ -33,6 +34,9 @@ demo: setup
 
 up: setup
 	@$(PY) -m tools.suite up
+
+status: setup
+	@$(PY) -m tools.suite status
 
 down:
 	@if [ -x $(PY) ]; then $(PY) -m tools.suite down; fi

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from rag_server.inseparable import with_what_belongs
+from rag_server.sentences import cut_sentences
 from rag_server.signals import Candidate, Words, candidates
 from rag_server.turn import Evidence, Quote
 
@@ -53,15 +55,13 @@ def find_quotes(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str,
     """One to MOST_QUOTES sentences that answer `question`, in reading order; empty when none shares a word with it.
 
     The most probable sentence, then whichever is most probable for its length: one where the question leaves no doubt,
-    three where it does.
+    three where it does. Each with what may not be parted from it; a list counts as one sentence.
     """
     words = Words.of(question, idf)
     pool = candidates(words, evidence)
     if not any(candidate.terms for candidate in pool):
         return ()
-    chosen = choose(pool, probabilities(pool))
-    quotes = (_quote(words, candidate) for candidate in chosen)
-    return tuple(sorted(quotes, key=lambda quote: (quote.n, quote.start)))
+    return quoted(words, choose(pool, probabilities(pool)))
 
 
 def nearest_sentence(question: str, evidence: Evidence, idf: Mapping[str, float]) -> Quote | None:
@@ -102,6 +102,40 @@ def choose(pool: Sequence[Candidate], probability: Sequence[float]) -> list[Cand
     return [pool[i] for i in chosen]
 
 
+def quoted(words: Words, chosen: Sequence[Candidate]) -> tuple[Quote, ...]:
+    """The chosen sentences (best first), each with what may not be parted from it, in reading order; the first always,
+    others as long as there are no more than MOST_QUOTES."""
+    quotes: tuple[Quote, ...] = ()
+    for candidate in chosen:
+        more = _joined(quotes, _with_what_belongs(words, candidate))
+        if not quotes or len(more) <= MOST_QUOTES:
+            quotes = more
+    return quotes
+
+
 def _quote(words: Words, candidate: Candidate) -> Quote:
     start, end, text = candidate.sentence
     return Quote(candidate.evidence.n, start, end, text, words.share(candidate.terms))
+
+
+def _with_what_belongs(words: Words, candidate: Candidate) -> list[Quote]:
+    one = candidate.evidence
+    sentences = cut_sentences(one.text)
+    chosen, whole_list = sentences.index(candidate.sentence), "list" in words.asked.kinds
+    quotes = []
+    for places in with_what_belongs(chosen, sentences, whole_list=whole_list):
+        start, end = sentences[places[0]].start, sentences[places[-1]].end
+        text = one.text[start:end]
+        quotes.append(Quote(one.n, start, end, text, words.share(words.found_in(text))))
+    return quotes
+
+
+def _joined(quotes: Sequence[Quote], more: Sequence[Quote]) -> tuple[Quote, ...]:
+    """All of them in reading order, without those that another one holds."""
+    found = {(quote.n, quote.start, quote.end): quote for quote in (*quotes, *more)}.values()
+    apart = (
+        one
+        for one in found
+        if not any(o is not one and o.n == one.n and o.start <= one.start and one.end <= o.end for o in found)
+    )
+    return tuple(sorted(apart, key=lambda quote: (quote.n, quote.start)))

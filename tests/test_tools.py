@@ -112,6 +112,7 @@ def test_up_ask_status_down(env: dict[str, str]) -> None:
     try:
         assert up.returncode == 0, up.stdout + up.stderr
         assert "已就绪" in up.stdout
+        assert "没有配置模型" in up.stdout
         again = tool("suite", "up", env=env)
         assert again.returncode == 0
         assert "启动 rag_server" not in again.stdout
@@ -123,7 +124,10 @@ def test_up_ask_status_down(env: dict[str, str]) -> None:
         refused = tool("chat", "你好", env=env)
         assert refused.returncode == 1
         assert "YIJU_MODEL" in refused.stderr
-        assert tool("suite", "status", env=env).stdout.count("pid") == 4
+        status = tool("suite", "status", env=env).stdout
+        assert status.count("pid") == 4
+        assert status.count("not ready") == 2  # the model services: none is set
+        assert "没有配置模型" in status
         locked = env | {"YIJU_API_KEYS": "k1"}
         assert "重启 rag_server" in tool("suite", "up", env=locked).stdout
         assert "API 密钥" in tool("ask", env=env | {"Q": "什么是专项债务？"}).stderr

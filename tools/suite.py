@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 
@@ -98,10 +99,7 @@ class Suite:
             f"  等待模型 {name} 就绪，大模型需数分钟", f"  waiting for the model {name}; a large one takes minutes"
         )
         while True:
-            try:
-                model = self._get("llm", "/readyz").json()["dependencies"]["model"]
-            except requests.RequestException:
-                model = {"ok": False, "loading": True, "message": ""}  # it is busy, or has ended
+            model = self._model()
             if model["ok"]:
                 return
             if not model.get("loading"):
@@ -109,6 +107,31 @@ class Suite:
             if not self._processes["llm"].find():
                 raise self._failed("llm", "ended / 已退出")
             time.sleep(POLL_S)
+
+    def say_which_model(self) -> None:
+        """Who will write the answers: a model, later a model that is still being loaded, or none."""
+        if self._settings.engine_name == "none":
+            self._say("没有配置模型：以原文摘录作答", "No model is set: answers are quotations")
+        elif (model := self._model())["ok"]:
+            self._say("模型已就绪", "The model is ready")
+        else:
+            reason = model["message"] or "loading / 正在加载"
+            self._say(f"模型未就绪，此前以原文摘录作答：{reason}", f"No model yet, until then quotations: {reason}")
+
+    def is_ready(self, service: Service) -> bool:
+        """Whether it says so itself."""
+        try:
+            return self._get(service, "/readyz").ok
+        except requests.RequestException:
+            return False
+
+    def _model(self) -> dict[str, Any]:
+        """What llm_server says of its model."""
+        try:
+            model: dict[str, Any] = self._get("llm", "/readyz").json()["dependencies"]["model"]
+        except requests.RequestException:
+            return {"ok": False, "loading": True, "message": ""}  # it is busy, or has ended
+        return model
 
     def down(self, services: tuple[Service, ...] | list[Service] = SERVICES) -> list[Service]:
         """Stop services, SIGTERM first. Returns those that were running."""
@@ -201,6 +224,7 @@ def _up(suite: Suite, settings: Settings, say: Say) -> None:
         index_samples(say)
     say("启动服务", "Starting the services")
     suite.up()
+    suite.say_which_model()
     url = settings.address("rag").local_url + PATH
     say(f"已就绪：POST {url}", f"Ready: POST {url}")
     say("提问：make ask Q='什么是政府专项债务？'  停止：make down", "Ask: make ask Q='…'   Stop: make down")
@@ -225,8 +249,12 @@ def main() -> int:
     else:
         running = suite.running()
         for service in SERVICES:
-            state = f"pid {running[service]}" if service in running else "-"
+            state = "-"
+            if service in running:
+                state = f"pid {running[service]}  " + ("ready" if suite.is_ready(service) else "not ready")
             print(f"{PACKAGES[service]:18} {settings.address(service).port}  {state}")
+        if "llm" in running:
+            suite.say_which_model()
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_server.quote import WEIGHTS, choose, probabilities
+from rag_server.quote import WEIGHTS, choose, probabilities, quoted
 from rag_server.signals import Candidate, Words, candidates
 from tools.evaluation.cases import FOLDS, Case, read_cases
 from tools.evaluation.fitting import Matrix, fit_choice
@@ -15,7 +15,8 @@ LEAST_CONTAINED = 0.88
 MOST_CHARACTERS = 110
 
 Pool = Sequence[Candidate]
-Chooser = Callable[[Case, Pool], Sequence[Candidate]]
+Chooser = Callable[[Case, Pool], Sequence[str]]
+"""The texts to quote, in reading order."""
 
 
 def run(bench: Path | None) -> Table:
@@ -27,8 +28,8 @@ def run(bench: Path | None) -> Table:
     fitted = [fit(pools, without=fold) for fold in range(FOLDS)]
     rows = [
         *(measure(f"best {n} by idf", pools, _by_idf(n)) for n in (1, 2, 3)),
-        measure("as shipped", pools, lambda _, pool: choose(pool, probabilities(pool))),
-        measure("cross-validated", pools, lambda case, pool: choose(pool, probabilities(pool, fitted[case.fold]))),
+        measure("as shipped", pools, lambda case, pool: _quoted(case, pool, WEIGHTS)),
+        measure("cross-validated", pools, lambda case, pool: _quoted(case, pool, fitted[case.fold])),
     ]
     whole = fit(pools, without=None)
     print("weights fitted on all:", ", ".join(f"{name} {weight:.1f}" for name, weight in whole.items()))
@@ -39,8 +40,8 @@ def measure(name: str, pools: Sequence[tuple[Case, Pool]], chooser: Chooser) -> 
     """Share of the questions whose quotes, joined in reading order, contain an answer; characters; quotes."""
     contained, characters, quotes = 0, 0, 0
     for case, pool in pools:
-        chosen = sorted(chooser(case, pool), key=lambda candidate: candidate.sentence.start)
-        text = "".join(candidate.sentence.text for candidate in chosen)
+        chosen = chooser(case, pool)
+        text = "".join(chosen)
         contained += any(answer in text for answer in case.answers)
         characters += len(text)
         quotes += len(chosen)
@@ -75,11 +76,17 @@ def answering(case: Case, pool: Pool) -> list[bool]:
 
 
 def _by_idf(most: int) -> Chooser:
-    def best(case: Case, pool: Pool) -> Sequence[Candidate]:
+    def best(case: Case, pool: Pool) -> Sequence[str]:
         words = Words.of(case.query, case.found.idf)
-        return sorted(pool, key=lambda candidate: -words.share(candidate.terms))[:most]
+        chosen = sorted(pool, key=lambda candidate: -words.share(candidate.terms))[:most]
+        return [one.sentence.text for one in sorted(chosen, key=lambda candidate: candidate.sentence.start)]
 
     return best
+
+
+def _quoted(case: Case, pool: Pool, weights: Mapping[str, float]) -> Sequence[str]:
+    chosen = choose(pool, probabilities(pool, weights))
+    return [quote.text for quote in quoted(Words.of(case.query, case.found.idf), chosen)]
 
 
 def _missed(row: Mapping[str, float | str]) -> list[str]:
