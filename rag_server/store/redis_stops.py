@@ -26,7 +26,7 @@ class RedisStops:
     """See `Store.heeding_stops` and `Store.stop_elsewhere`."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
-        self._redis = redis
+        self._redis: Any = redis
         self._prefix = f"{prefix}stop:"
         self._lock = threading.Lock()
         self._heard: dict[str, list[Callable[[], object]]] = {}

@@ -77,7 +77,7 @@ def median(measured: Sequence[Figures]) -> Figures:
     """Of several measurements of one thing, each figure's median."""
 
     def middle(name: str) -> float:
-        return statistics.median(getattr(one, name) for one in measured)
+        return float(statistics.median(getattr(one, name) for one in measured))
 
     return replace(measured[0], per_s=middle("per_s"), p50_ms=middle("p50_ms"), p99_ms=middle("p99_ms"))
 
