@@ -26,13 +26,14 @@ def make_vectors(settings: Settings) -> Words:
         raise IndexingError(
             "没有设置 YIJU_EMBEDDER，无法生成向量", "YIJU_EMBEDDER is not set, so no vectors can be made"
         )
-    from service_kit.dense.filling import fill, filling_lock  # noqa: PLC0415  # numpy and usearch
-    from service_kit.dense.index import DenseIndex  # noqa: PLC0415
+    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.filling import fill, sweep  # noqa: PLC0415
 
     with (
-        closing(DenseIndex(settings.data, embedder)) as dense,
+        closing(embedder),
+        closing(open_vectors(settings)) as vectors,
         closing(open_reader(settings)) as reader,
-        filling_lock(settings.data, wait=True),
+        vectors.filling(wait=True),
         tqdm(desc="vectors", unit="passage", mininterval=1.0) as bar,
     ):
 
@@ -40,9 +41,10 @@ def make_vectors(settings: Settings) -> Words:
             bar.total = total
             bar.update(done - bar.n)
 
-        dense.nearest.refresh()
-        fill(reader, embedder, dense.store, dense.nearest, progress=show)
-        passages, windows = dense.store.count()
+        vectors.refresh()
+        fill(reader, embedder, vectors, progress=show)
+        sweep(reader, vectors)
+        passages, windows = vectors.count()
     return Words(
         f"{passages} 个段落有向量（{windows} 个窗口，{embedder.identity}）",
         f"{passages} passages have vectors ({windows} windows, {embedder.identity})",
@@ -51,10 +53,9 @@ def make_vectors(settings: Settings) -> Words:
 
 def drop_vectors(settings: Settings) -> Words:
     """Forget all vectors, so that another model's can be made. Waits for who is making some."""
-    from service_kit.dense.filling import filling_lock  # noqa: PLC0415
-    from service_kit.dense.store import VectorStore  # noqa: PLC0415
+    from service_kit.dense.engines import open_vectors  # noqa: PLC0415
 
-    with filling_lock(settings.data, wait=True), closing(VectorStore(settings.data)) as store:
-        passages, _ = store.count()
-        store.drop()
+    with closing(open_vectors(settings)) as vectors, vectors.filling(wait=True):
+        passages, _ = vectors.count()
+        vectors.drop()
     return Words(f"已删除 {passages} 个段落的向量", f"The vectors of {passages} passages are gone")

@@ -34,10 +34,10 @@ class Meaning:
             self._fault = error
             return
         if embedder is not None:
-            from service_kit.dense import index  # noqa: PLC0415  # numpy and usearch
+            from service_kit.dense import engines, index  # noqa: PLC0415  # numpy and usearch
 
-            self.index = index.DenseIndex(settings.data, embedder)
-            self._keeper = index.Keeper(settings.data, self.index, reader)
+            self.index = index.DenseIndex(engines.open_vectors(settings), embedder)
+            self._keeper = index.Keeper(self.index, reader)
 
     @property
     def wanted(self) -> bool:

@@ -17,6 +17,9 @@ E5_WEIGHT = 5.0
 """λ for multilingual-e5-small, whose cosines all lie between 0.75 and 0.95."""
 OTHER_WEIGHT = 1.5
 """λ for others, whose cosines spread over about three times as much; `python -m tools.tune_fusion` measures it."""
+TITLE_DISCOUNT = 0.15
+"""What the words that the title alone holds count less beside meaning: the title is in each window, too, and all
+passages of a document bear it, so that it says which document is meant and hardly which passage."""
 DOCUMENT_WEIGHT = 0.2
 """What several good passages of one document tell of each of them."""
 BEST_OF_DOCUMENT = 5
@@ -26,12 +29,14 @@ RANK_CONSTANT = 60
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage that may be the answer. `cosine` is None while it has no vectors; `document` names what it is of."""
+    """A passage that may be the answer. `cosine` is None while it has no vectors; `document` names what it is of;
+    `title` is the share (0..1) of the question's words, weighed by rarity, that its title holds."""
 
     id: str
     lexical: float
     cosine: float | None
     document: str
+    title: float = 0.0
 
 
 class Weights(NamedTuple):
@@ -51,7 +56,7 @@ class Weights(NamedTuple):
 
 
 def added(candidates: Sequence[Candidate], weights: Weights) -> dict[str, float]:
-    """By id: words + λ · cosine, and a share of what the passage's document has to offer.
+    """By id: words (those of the title discounted) + λ · cosine, and a share of what the passage's document offers.
 
     The cosine counts from the mean of all candidates': only differences rank, and so a document's sum is not made of
     what every passage has. One that is not known yet counts as the mean. A document's share is a fifth of the sum of
@@ -59,8 +64,11 @@ def added(candidates: Sequence[Candidate], weights: Weights) -> dict[str, float]
     """
     known = [one.cosine for one in candidates if one.cosine is not None]
     middle = fmean(known) if known else 0.0
+    discount = TITLE_DISCOUNT if weights.dense else 0.0
     own = {
-        one.id: one.lexical + weights.dense * ((middle if one.cosine is None else one.cosine) - middle)
+        one.id: one.lexical
+        - discount * one.title
+        + weights.dense * ((middle if one.cosine is None else one.cosine) - middle)
         for one in candidates
     }
     if not weights.document:

@@ -1,16 +1,20 @@
 """Words and meaning together: which passages come into question, and what both say of each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import Filters, Hit, PassageReader
+from service_kit.passages.analysis import passage_terms, question_terms
 
 if TYPE_CHECKING:
-    from service_kit.dense.index import DenseIndex, Likeness
+    from service_kit.dense.index import DenseIndex
+    from service_kit.dense.vector_index import Likeness
 
 DEPTH = 100
 """Candidates that words give, and as many that meaning gives."""
@@ -60,21 +64,35 @@ def gather(
         VectorsMismatch: the vectors are another model's.
     """
     vector = dense.question(question, deadline)
-    likeness = dense.search(vector, DEPTH)
-    by_meaning = ranks({one: like.cosine for one, like in likeness.items()})
     hits = {hit.id: hit for hit in by_words}
+    near = dense.near(vector, DEPTH, list(hits), deadline)
+    by_meaning = ranks({one: like.cosine for one, like in near.nearest.items()})
+    likeness = near.nearest | near.given
     others = reader.score(question, [one for one in likeness if one not in hits], filters)
-    likeness |= dense.likeness(vector, [one for one in hits if one not in likeness])
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet
+    asked = Counter(question_terms(question))
     values = [
         Candidate(
             one,
             hit.normalised_score * hit.factor,
             likeness[one].cosine if one in likeness else None,
             hit.passage.title,
+            title_share(hit.passage.title, asked, hit.idf),
         )
         for one, hit in hits.items()
     ]
     return Candidates(hits, likeness, {hit.id: n for n, hit in enumerate(by_words, 1)}, by_meaning, values)
+
+
+def title_share(title: str, asked: Mapping[str, int], idf: Mapping[str, float]) -> float:
+    """The share (0..1) of a question's words, weighed by rarity, that a title holds; `asked`: each term's count."""
+    total = sum(idf.get(term, 0.0) * times for term, times in asked.items())
+    held = sum(idf.get(term, 0.0) * asked[term] for term in asked.keys() & _title_terms(title))
+    return held / total if total else 0.0
+
+
+@lru_cache(8192)
+def _title_terms(title: str) -> frozenset[str]:
+    return frozenset(passage_terms(title, ""))

@@ -15,6 +15,8 @@ BATCH = 8
 """Passages of one request: what is lost when the time is over."""
 _MOST_CHARACTERS = 800
 """Of a passage that a reranker reads: about its model's share of context."""
+_LEAST = 1e-6
+"""What 1 - probability is at least."""
 _YES_NO = ("是", "否")
 _PROMPT = "判断下面的段落能不能回答问题，只回答“是”或“否”。\n\n问题：{question}\n\n段落：{passage}\n\n能回答吗？"
 
@@ -101,6 +103,13 @@ def rerank(
             break
     first = sorted(scores, key=lambda one: (-scores[one], ids.index(one)))
     return Reranked(first + [one for one in ids if one not in scores], scores, skipped)
+
+
+def odds(scores: Mapping[str, float]) -> Mapping[str, float]:
+    """Probabilities as odds: 0.99 and 0.95 are far apart, 0.50 and 0.49 are not. What is no probability stays."""
+    if not all(0 <= score <= 1 for score in scores.values()):
+        return scores
+    return {one: score / max(_LEAST, 1 - score) for one, score in scores.items()}
 
 
 def choose_reranker(settings: Settings) -> Reranker | None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from es_search.fusion import Weights
 from es_search.hybrid import DEPTH, Candidates, NotYet, gather
-from es_search.rerank import Reranker, rerank
+from es_search.rerank import Reranker, odds, rerank
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader
+from service_kit.passages.authority import by_authority
+from service_kit.passages.ordering import REPEALED
 from service_kit.settings import Settings
 from service_kit.words import Words
 
@@ -20,14 +22,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+NEIGHBOURS = 8
+"""Passages beyond `top_k` that words are asked for when authority may bring one of them forward; more add nothing to
+the first two."""
+
 Mode = Literal["lexical", "hybrid", "reranked"]
-Stage = Literal["lexical", "dense", "fused", "reranked"]
+Stage = Literal["lexical", "dense", "fused", "reranked", "authority"]
 
 
 @dataclass(frozen=True)
 class Ranked:
     """A hit and how it got its place. `dense` is the cosine of its best window, `window` which one (from 0); None
-    without vectors. `score` is what the last stage gave it; `ranks`, from 1, those of each stage that it was in."""
+    without vectors. `score` is what the last stage that scores gave it; `ranks`, from 1, those of each stage that it
+    was in; `authority` is among them where it changed the order."""
 
     hit: Hit
     score: float
@@ -64,6 +71,8 @@ class Searcher:
         self._reranker = reranker
         self._skipped = {"dense": fault.words} if fault else {}
         self._weights = None if settings.fusion == "rrf" else Weights.of(settings)
+        # Reciprocal ranks are no shares: how near two of them are says nothing.
+        self._near = settings.authority if self._weights is not None or dense is None else 0.0
 
     def search(self, question: str, top_k: int, deadline: Deadline, filters: Filters = NO_FILTERS) -> Found:
         """The `top_k` best passages that `filters` allow.
@@ -73,18 +82,21 @@ class Searcher:
             DeadlineExceeded: it has passed.
         """
         alone = self._dense is None and self._reranker is None
-        result = self._reader.search(question, top_k if alone else max(DEPTH, top_k), filters)
+        depth = top_k + (NEIGHBOURS if self._near else 0) if alone else max(DEPTH, top_k)
+        result = self._reader.search(question, depth, filters)
         hits: Mapping[str, Hit] = {hit.id: hit for hit in result.hits}
         order = list(hits)
         ranks: dict[Stage, Mapping[str, int]] = {"lexical": {one: n for n, one in enumerate(order, 1)}}
         scores = {hit.id: hit.normalised_score for hit in result.hits}
+        worth = {hit.id: hit.normalised_score * hit.factor for hit in result.hits}
         mode: Mode = "lexical"
         skipped = dict(self._skipped)
         candidates = self._candidates(question, result.hits, deadline, filters, skipped)
         if candidates:
             hits, scores, mode = candidates.hits, candidates.scores(self._weights), "hybrid"
-            order = list(scores)
+            order, worth = list(scores), scores
             ranks |= {"dense": candidates.by_meaning, "fused": {one: n for n, one in enumerate(order, 1)}}
+        judged = len(order)  # of these the last stage has said how well they match
         if self._reranker and order:
             named = [one for one in order if hits[one].exact]
             head = [one for one in order if not hits[one].exact][: self._settings.rerank_depth]
@@ -94,9 +106,18 @@ class Searcher:
                 skipped["rerank"] = again.skipped
             if again.scores:
                 mode = "reranked"
-                order = named + again.order + order[len(named) + len(head) :]
+                # What reads only title and text knows nothing of a repeal.
+                worth = {one: _worth(hits[one], score) for one, score in again.scores.items()}
+                read = sorted(worth, key=lambda one: (-worth[one], head.index(one)))
+                order = named + read + [one for one in order if one not in worth and not hits[one].exact]
                 ranks["reranked"] = {one: n for n, one in enumerate(order, 1) if one in again.scores}
                 scores = {**scores, **again.scores}
+                worth, judged = {**scores, **odds(worth)}, len(named) + len(read)
+        if self._near:
+            moved = by_authority(order[:judged], worth, hits, self._near) + order[judged:]
+            if moved != order:
+                order = moved
+                ranks["authority"] = {one: n for n, one in enumerate(order, 1)}
         deadline.remaining()
         ranked = tuple(_ranked(hits[one], scores[one], candidates, ranks) for one in order[:top_k])
         return Found(ranked, result.idf, mode, skipped)
@@ -124,6 +145,10 @@ class Searcher:
             logger.exception("searched by words only")
             skipped["dense"] = Words(f"向量读不了：{error}", f"The vectors can not be read: {error}")
         return None
+
+
+def _worth(hit: Hit, score: float) -> float:
+    return score * REPEALED if hit.status == "repealed" and score > 0 else score
 
 
 def _ranked(hit: Hit, score: float, candidates: Candidates | None, ranks: Mapping[Stage, Mapping[str, int]]) -> Ranked:

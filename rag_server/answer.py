@@ -98,9 +98,10 @@ def stopped_before(lang: Lang) -> Answer:
     return Answer("", "extract", notices=(_STOPPED.to(lang),), stopped=True)
 
 
-def why_quoting(error: YijuError) -> Words:
-    """What the user is told when quoting has to make up for one of MODEL_FAULTS."""
+def why_quoting(error: YijuError, *, expected: bool) -> Words | None:
+    """What the user is told when quoting has to make up for one of MODEL_FAULTS: nothing where no model is `expected`,
+    and there is none."""
     event(logger, "answering without the model", reason=str(error))
     if isinstance(error, DependencyDown):
-        return _NOT_READY
+        return _NOT_READY if expected else None
     return _BROKE if isinstance(error, GenerationFailed) else _TOO_LONG

@@ -73,8 +73,8 @@ def lacks_basis(question: str, retrieved: Retrieved, below: float) -> bool:
         return True
     if retrieved.mode != "lexical":
         below *= BY_MEANING
-    rankings = filter(None, (retrieved.evidence, retrieved.apart))
-    return all(confidence(question, replace(retrieved, evidence=found)).value < below for found in rankings)
+    searches = ((question, retrieved.evidence), *retrieved.apart)
+    return all(confidence(asked, replace(retrieved, evidence=found)).value < below for asked, found in searches)
 
 
 def signals(question: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float]) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ _PREDICATE = re.compile(
 )
 _NO_FRAGMENT = re.compile(
     _PREDICATE.pattern
-    + r"|什么|哪|谁|几|多少|多久|多长|咋|吗$|如果|要是|假如|没|了|后$|展开|具体|举例|介绍|详细|说|讲|[，,\s]"
+    + r"|什么|哪|谁|几|多少|多久|多长|咋|吗$|如果|要是|假如|没|不|了|后$|展开|具体|举例|介绍|详细|说|讲|[，,\s]"
 )
 """A clause, not a thing to be asked about instead of another."""
 _NAMED = re.compile(r"《[^》]+》|[一-鿿]{2,6}[〔\[（(【]\d{4}[〕\]）)】]\s*\d+\s*号")

@@ -38,12 +38,15 @@ _ASKS_ON_ZH = re.compile(
     r"^(?:除此|再(?:说|讲)|又|也|同样)|^怎么办$"
     r"|^(?:为什么|为何|为啥)(?:不?(?:可以|能|行|允许))?[呢啊]?$"
     r"|(?:刚才|前面|上面|之前)(?:说|提到|讲)的|^(?:展开|具体|详细)地?(?:说|讲|介绍|解释|一点|点)|举个?例"
-    r"|^(?:如果|要是|假如|万一)[一-鿿]{0,12}呢$|又(?:是|如何|该|怎么)|^\d+号文(?!件)|进去|在里面|在内[吗么不]?$"
+    r"|^(?:如果|要是|假如|万一)[一-鿿]{0,12}呢$|^\d+号文(?!件)|进去|在里面|在内[吗么不]?$"
 )
+_AGAIN = re.compile(r"又(?:是|如何|该|怎么)")
+_NAMES_ITS_PLACE = re.compile(r"第[一二三四五六七八九十百零\d]+条|号|》")
+"""A pronoun behind 第三十五条 or a 文号 means that."""
 _ALSO = re.compile(r"也(?:要|是|能|可以|会|得|应当|属于|适用|包括)")
 _THEN = re.compile(r"^那么?(?![年些次个时曲坡须]|不勒斯)")
 _HEADLESS = re.compile(
-    r"(?<!什么)(?<!目|有|指)的(?=由谁|也|应当|该|要|怎么|如何|呢|那$|又|属于|会|能|可以|多少|几|是[什多哪])"
+    r"(?<!什么)(?<![目有指讲说])的(?=由谁|也|应当|该|要|怎么|如何|呢|那$|又|属于|会|能|可以|多少|几|是[什多哪])"
 )
 """The noun behind 的 is missing: 专项的呢, 乡镇的由谁批准."""
 
@@ -162,8 +165,12 @@ def _points_back(text: str) -> bool:
     if pointer:
         before = text[: pointer.start()]
         apposed = pointer[0][0] in "这那该" and before[-1:].isalnum()  # 鲍林规则这个名字
-        if len(own_words(before)) < (LEAST_OWN if apposed else ANTECEDENT):
+        named = apposed or _NAMES_ITS_PLACE.search(before)
+        if len(own_words(before)) < (LEAST_OWN if named else ANTECEDENT):
             return True
+    again = _AGAIN.search(text)
+    if again and len(own_words(text[: again.start()])) < LEAST_OWN:
+        return True
     rest = LEAD_ZH.sub("", text)
     return bool(_ASKS_ON_ZH.search(rest) or (not _NEW_SUBJECT.search(text) and _ASKS_ON_ZH.search(text)))
 

@@ -29,14 +29,14 @@ from rag_server.shown import show
 from rag_server.store import SessionKey, Store
 from rag_server.timings import Timings
 from rag_server.turn import NOTHING_RETRIEVED, Answer, Asked, Message, Turn, Understood
-from rag_server.understand import language_of, understand
+from rag_server.understand import understand
 from rag_server.verify import split_sentences, verify_sentence
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.errors import Stopped
 from service_kit.settings import Settings
 from service_kit.stopping import Stop, current_stop
-from service_kit.words import Words
+from service_kit.words import Words, language_of
 
 Walk = Generator[Event, None, Turn]
 
@@ -127,7 +127,8 @@ class Pipeline:
             deadline.remaining()
             if must_generate:
                 raise
-            return (yield from self._quoting(turn, why_quoting(error), timings))
+            why = why_quoting(error, expected=settings.names_a_model)
+            return (yield from self._quoting(turn, why, timings))
         return replace(turn, answer=replace(answer, notices=(*assembled.notices, *answer.notices)))
 
     def _assembled(self, llm: LLM, turn: Turn, history: Sequence[Message], deadline: Deadline) -> Assembled:

@@ -48,8 +48,10 @@ class Understood:
     new_query: str
     lang: Lang
     context: str = ""
-    """Out of the turn that this one goes on from, to be searched beside the question: its answer; for a short question
-    that seems to stand alone, its question. Empty where there is none."""
+    """What was answered in the turn that this one goes on from; empty where there is none."""
+    completed: str = ""
+    """Another form of the question to be searched beside it: the one made without a model where `new_query` is the
+    model's; of a short question that seems to stand alone, what it would be if it did not. Else empty."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class Retrieved:
     """How the passages were found: es_search's `retrieval_mode`."""
     scored: bool = True
     """Whether the search service gives scores; the tutorial's does not."""
-    apart: tuple[Evidence, ...] = ()
-    """Where several searches were fused into `evidence`: what the question in its full form found by itself."""
+    apart: tuple[tuple[str, tuple[Evidence, ...]], ...] = ()
+    """Where several searches were fused into `evidence`: what each full form of the question found itself."""
 
 
 NOTHING_RETRIEVED = Retrieved((), MappingProxyType({}), "none")

@@ -88,6 +88,9 @@ class Settings(BaseSettings):
     search: Literal["embedded", "elasticsearch"] = "embedded"
     top_k: int = Field(2, ge=1, le=50)
 
+    # of near-equal passages the higher-ranking and newer first
+    authority: float = Field(0.05, ge=0, le=1)
+
     # elasticsearch
     es_urls: str = "http://127.0.0.1:9200"
     es_index: str = Field("yiju", pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")
@@ -220,6 +223,11 @@ class Settings(BaseSettings):
         if self.openai_url:
             return "openai"
         return "batch" if self.model else "none"
+
+    @property
+    def names_a_model(self) -> bool:
+        """Whether anything says that there should be one: an engine, a model, a URL."""
+        return self.engine_name != "none" or self.llm_url is not None
 
     @property
     def embedder_name(self) -> EmbedderName:

@@ -15,6 +15,13 @@ SAME = {"欠薪": "拖欠工资", "老板": "用人单位", "娃": "儿童"}
 """Words that mean the same to this embedder, and share no character."""
 
 
+def bunched(rows: int, dimension: int = 64) -> np.ndarray:
+    """Vectors in bunches and all on one side, as those of texts are."""
+    dice = np.random.default_rng(1)
+    bunches = dice.normal(size=(40, dimension))
+    return unit(bunches[dice.integers(40, size=rows)] + 0.7 * dice.normal(size=(rows, dimension)) + 1.0)
+
+
 class BigramEmbedder:
     """Real vectors of a poor model: texts that share bigrams, or words of SAME, are near to each other."""
 

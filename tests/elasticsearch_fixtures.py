@@ -3,6 +3,7 @@
 import uuid
 from contextlib import closing
 
+from service_kit.dense.engines import open_vectors
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_indices import Indices
 from service_kit.settings import Settings, load_settings
@@ -20,3 +21,5 @@ def remove_indices(settings: Settings) -> None:
         indices = Indices(client, settings.es_index, settings.es_analysis)
         for one in indices.all():
             indices.delete(one.name)
+    with closing(open_vectors(settings)) as vectors:
+        vectors.drop()

@@ -161,10 +161,10 @@ def test_a_row_for_which_there_is_no_memory_ends_alone(monkeypatch: pytest.Monke
 
     join = KvBlock.join
 
-    def exhausted(block: KvBlock, sources: Any, most: int) -> None:
+    def exhausted(block: KvBlock, sources: Any, most: int, expected: int = 0) -> None:
         if any(states[0].keys.shape[2] == len(PROMPTS[1]) for states in sources):
             raise MemoryError("no memory")
-        join(block, sources, most)
+        join(block, sources, most, expected)
 
     monkeypatch.setattr(KvBlock, "join", exhausted)
     with batch_engine(tiny("llama")) as engine:
@@ -174,6 +174,31 @@ def test_a_row_for_which_there_is_no_memory_ends_alone(monkeypatch: pytest.Monke
         for number in (0, 2, 3):
             assert text_of(begun[number]) == expected(PROMPTS[number], 30)
         idle_after(engine)
+
+
+def test_rows_join_one_by_one_where_there_is_no_memory_for_the_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_server.batch.kv_cache import KvBlock
+
+    join, refused = KvBlock.join, []
+
+    def tight(block: KvBlock, sources: Any, most: int, expected: int = 0) -> None:
+        if expected:
+            refused.append(expected)
+            raise MemoryError("no memory")
+        join(block, sources, most)
+
+    monkeypatch.setattr(KvBlock, "join", tight)
+    prompts = some_prompts(3, 60, 61, 62, 63)
+    loaded = tiny("llama")
+    with batch_engine(loaded, prefill_chunk=64) as engine, gated(loaded) as gate:
+        begun = [engine.begin(Ask(prompts[0], 20).request())]
+        waits_at(gate, 0)
+        begun += [engine.begin(Ask(prompt, 20).request()) for prompt in prompts[1:]]
+        gate.open(1000)
+        for number, prompt in enumerate(prompts):
+            assert text_of(begun[number]) == expected(prompt, 20)
+        idle_after(engine)
+    assert refused
 
 
 def test_a_row_that_can_not_be_sampled_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,19 @@ def test_groups_become_one_when_the_long_row_has_left() -> None:
     assert [len(group.members) for group in scheduler.groups] == [2]
 
 
+def test_a_group_expects_those_of_about_its_length() -> None:
+    scheduler = Scheduler(kv_tokens=10_000, max_rows=9, pass_tokens=10_000)
+    running(scheduler, sequence(300, 10))
+    scheduler.waiting.extend([sequence(300, 10), sequence(150, 10), sequence(20, 10), sequence(900, 10)])
+    scheduler.admit()
+    (group,) = scheduler.groups
+    assert scheduler.expected(group) == 2
+    scheduler.prefilling[0].alone = True
+    assert scheduler.expected(group) == 1
+    scheduler.isolate(group)
+    assert scheduler.expected(scheduler.groups[0]) == 0
+
+
 def test_isolated_rows_never_meet_again() -> None:
     scheduler = Scheduler(kv_tokens=10_000, max_rows=9, pass_tokens=10_000)
     running(scheduler, sequence(20, 10), sequence(30, 10))
@@ -142,6 +155,16 @@ def test_rows_join_grow_and_leave_and_keep_what_is_theirs() -> None:
         assert kept.values.flatten().tolist() == [-value for value in wanted]
     assert torch.isfinite(layer.keys).all()
     assert layer.keys.shape[2] <= 50
+
+
+def test_a_block_is_not_moved_for_rows_that_were_expected() -> None:
+    block = KvBlock([LayerPlan(True, None)], 0)
+    block.join([states(0, 5)], most=50, expected=6)
+    memory = block.stored[0].keys.data_ptr()
+    for number in range(1, 7):
+        block.join([states(100 * number, 5 - number % 2)], most=50, expected=6 - number)
+    assert block.stored[0].keys.data_ptr() == memory
+    assert [block.row(row)[0].keys[0, 0, 0, 0].item() for row in range(7)] == [100.0 * number for number in range(7)]
 
 
 def test_a_sliding_layer_shows_its_window() -> None:

@@ -71,7 +71,7 @@ def test_fusing_searches_does_not_lower_the_confidence(reader: PassageReader) ->
     fused = replace(given, evidence=tuple(replace(e, score=0.3 * e.score) for e in given.evidence))
     below = (confidence(question, fused).value + confidence(question, given).value) / 2
     assert lacks_basis(question, fused, below)
-    assert not lacks_basis(question, replace(fused, apart=given.evidence), below)
+    assert not lacks_basis(question, replace(fused, apart=((question, given.evidence),)), below)
 
 
 def test_a_search_service_without_scores_can_not_be_judged() -> None:

@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
+from es_search.hybrid import title_share
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
+from service_kit.dense.block import Block, as_records
+from service_kit.dense.embedded_vectors import EmbeddedVectors
 from service_kit.dense.index import DenseIndex
 from service_kit.dense.nearest import Nearest
 from service_kit.dense.prefixes import prefixes_of
-from service_kit.dense.store import VectorStore
+from service_kit.dense.store import Rows, VectorStore, Window
 from service_kit.dense.vectors import Vector, from_bytes, to_bytes, unit
 from service_kit.dense.windows import LONGEST_QUESTION, TARGET, windows
-from service_kit.errors import VectorsMismatch
-from tests.dense_fixtures import BigramEmbedder
+from tests.dense_fixtures import BigramEmbedder, bunched
 
 
 def test_windows_end_at_sentence_ends_and_hold_the_whole_text() -> None:
@@ -51,7 +53,7 @@ def test_of_a_long_question_both_ends_are_embedded(store: VectorStore, tmp_path:
 
     whole = "问" * LONGEST_QUESTION
     pasted = "材料中的一句话。" * 2500
-    with closing(DenseIndex(tmp_path, Recording())) as dense:
+    with closing(DenseIndex(EmbeddedVectors(tmp_path), Recording())) as dense:
         for question in (whole, f"始{pasted}", f"{pasted}终"):
             dense.question(question, deadline())
     assert given[0] == whole
@@ -72,34 +74,6 @@ def store(tmp_path: Path) -> Iterator[VectorStore]:
         yield opened
 
 
-def bunched(rows: int, dimension: int = 64) -> np.ndarray:
-    """Vectors in bunches and all on one side, as those of texts are."""
-    dice = np.random.default_rng(1)
-    bunches = dice.normal(size=(40, dimension))
-    return unit(bunches[dice.integers(40, size=rows)] + 0.7 * dice.normal(size=(rows, dimension)) + 1.0)
-
-
-def test_vectors_of_two_models_are_not_mixed(store: VectorStore, tmp_path: Path) -> None:
-    store.add("one", {"a": bunched(2)})
-    with pytest.raises(VectorsMismatch, match="--drop-vectors"):
-        store.add("other", {"b": bunched(1)})
-    with pytest.raises(VectorsMismatch):
-        store.add("one", {"b": bunched(1, dimension=32)})
-    with closing(DenseIndex(tmp_path, BigramEmbedder("other"))) as dense, pytest.raises(VectorsMismatch, match="one"):
-        dense.question("问题", deadline())
-    store.drop()
-    store.add("other", {"b": bunched(1, dimension=32)})
-    assert store.passages() == {"b"}
-
-
-def test_a_passage_is_stored_once(store: VectorStore) -> None:
-    for _ in range(2):
-        store.add("one", {"a": bunched(3)})
-    assert store.count() == (1, 3)
-    store.remove(["a", "unknown"])
-    assert store.count() == (0, 0)
-
-
 def test_nearest_finds_what_is_exactly_nearest(
     store: VectorStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,34 +86,34 @@ def test_nearest_finds_what_is_exactly_nearest(
     store.add("one", {one: vectors[n : n + 1] for n, one in enumerate(ids[3500:], 3500)})
     near.refresh()
     assert near.tail == 500
-    assert recall(near, store, vectors, ids) >= 0.98
+    assert recall(near, vectors, ids) >= 0.98
     other = Nearest(tmp_path, store)  # another process
     other.refresh()
-    assert recall(other, store, vectors, ids) >= 0.98
+    assert recall(other, vectors, ids) >= 0.98
 
     store.remove(ids[:1000])
     near.grow()  # built anew: a fifth is gone
     assert near.tail == 0
-    assert recall(near, store, vectors[1000:], ids[1000:]) >= 0.98
+    assert recall(near, vectors[1000:], ids[1000:]) >= 0.98
     assert len(list(tmp_path.glob("*.usearch"))) <= 2
 
     for file in tmp_path.glob("*.usearch"):
         file.write_bytes(b"damaged")
     broken = Nearest(tmp_path, store)
     broken.refresh()
-    assert recall(broken, store, vectors[1000:], ids[1000:]) == 1.0  # all compared one by one
+    assert recall(broken, vectors[1000:], ids[1000:]) == 1.0  # all compared one by one
     broken.grow()
     assert broken.tail == 0
-    assert recall(broken, store, vectors[1000:], ids[1000:]) >= 0.98
+    assert recall(broken, vectors[1000:], ids[1000:]) >= 0.98
 
 
-def recall(near: Nearest, store: VectorStore, vectors: np.ndarray, ids: list[str]) -> float:
+def recall(near: Nearest, vectors: np.ndarray, ids: list[str]) -> float:
     shares = []
     for question in bunched(30)[::2]:
         exact = {ids[n] for n in np.argsort(-(vectors @ question))[:100]}
-        rows = store.by_key(near.search(question, 200))
-        best = np.argsort(-(rows.vectors @ question))[:100]
-        shares.append(len(exact & {rows.windows[n].passage for n in best}) / 100)
+        found = near.search(question, 200)
+        best = sorted(found, key=lambda one: -found[one].cosine)[:100]
+        shares.append(len(exact & set(best)) / 100)
     return float(np.mean(shares))
 
 
@@ -163,6 +137,16 @@ def test_a_document_speaks_for_its_passages() -> None:
     assert added([*some, alone], Weights(1.0, 0.0))["d0"] == added([*some, alone], Weights(1.0, 0.0))["a"]
 
 
+def test_words_of_the_title_count_less_beside_meaning() -> None:
+    by_title = Candidate("t", 0.5, 0.5, "a", title=0.4)
+    by_text = Candidate("x", 0.5, 0.5, "b", title=0.1)
+    assert added([by_title, by_text], Weights(1.0, 0.0)) == pytest.approx({"t": 0.44, "x": 0.485})
+    assert added([by_title, by_text], Weights(0.0, 0.0)) == {"t": 0.5, "x": 0.5}
+    asked, idf = {"专项": 2, "债务": 1, "限额": 1}, {"专项": 1.0, "债务": 0.5, "限额": 1.5}
+    assert title_share("专项债务办法", asked, idf) == pytest.approx(2.5 / 4)
+    assert title_share("办法", asked, {}) == 0
+
+
 def test_reciprocal_ranks() -> None:
     both = [Candidate("a", 0.9, 0.5, ""), Candidate("b", 0.8, 0.9, ""), Candidate("c", 0.1, None, "")]
     scores = reciprocal_ranks(both)
@@ -181,3 +165,12 @@ def test_prefixes() -> None:
 
 def deadline() -> Deadline:
     return Deadline.after(30)
+
+
+def test_a_block_finds_windows_by_passage() -> None:
+    rows = Rows([Window(3, "a", 0), Window(4, "a", 1), Window(7, "b", 0), Window(9, "a", 0)], bunched(4))
+    block = Block(as_records(rows))
+    assert block.of_passages(["b", "x", "a"]).tolist() == [2, 3]  # "a" went and came back
+    assert block.at_keys(np.array([9, 4])).tolist() == [3, 1]
+    assert Block.empty(64).of_passages(["a"]).tolist() == []
+    assert block.likeness(np.array([0, 1]), rows.vectors[1])["a"].window == 1

@@ -13,10 +13,11 @@ from flask import Flask, request
 
 import es_search.app
 import es_search.dense_search
+from es_index.upkeep import rollback
 from es_search.app import create_app
 from es_search.dense_search import Meaning
 from service_kit.dense import index
-from service_kit.passages import Passage, open_writer
+from service_kit.passages import Passage, open_rebuild, open_writer
 from service_kit.settings import Settings, load_settings
 from tests.dense_fixtures import BigramEmbedder
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
@@ -47,6 +48,8 @@ class Service:
         monkeypatch.setattr(es_search.app, "Meaning", meaning)
         monkeypatch.setattr(index, "_PAUSE_S", 0.02)
         monkeypatch.setattr(index, "_PAUSE_AFTER_FAULT_S", 0.02)
+        monkeypatch.setattr(index, "_STILL_S", 0.05)
+        monkeypatch.setattr(index, "_PAUSE_BESIDE_OTHERS_S", 0.02)
         self.settings = settings
         self.client = create_app(settings).test_client()
 
@@ -68,9 +71,16 @@ class Service:
             meaning.close()
 
 
-@pytest.fixture
-def dense_settings(tmp_path: Path) -> Settings:
-    return load_settings(data=tmp_path, embedder="e5", dense_weight=5.0)
+@pytest.fixture(params=["embedded", "elasticsearch"])
+def dense_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Of each engine that keeps words and vectors."""
+    values = {"data": tmp_path, "embedder": "e5", "dense_weight": 5.0}
+    if request.param == "embedded":
+        yield load_settings(**values)
+    else:
+        made = elastic_settings(request.getfixturevalue("elasticsearch_url"), es_analysis="client", **values)
+        yield made
+        remove_indices(made)
 
 
 @pytest.fixture
@@ -138,10 +148,51 @@ def test_search_goes_on_by_words_while_vectors_are_made(
         store(dense_settings, [new], gone=[OTHERS[0]])
         dense = service.meanings[0].index
         assert dense is not None
-        wait_until(lambda: new.id in dense.store.passages(), "the new passage's vectors")
+        wait_until(lambda: new.id in dense.vectors.passages(), "the new passage's vectors")
         service.wait_for_vectors(5)
-        assert OTHERS[0].id not in dense.store.passages()
+        wait_until(lambda: OTHERS[0].id not in dense.vectors.passages(), "the gone passage's vectors are gone")
         assert embedder.calls == calls + 1  # changed passages only
+
+
+def test_vectors_outlast_a_rebuild_and_a_rollback(
+    elasticsearch_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elasticsearch: they belong to passages, whichever index of words holds these."""
+    settings = elastic_settings(elasticsearch_url, data=tmp_path, es_analysis="client", embedder="e5")
+    try:
+        store(settings, [ARREARS, *OTHERS])
+        with closing(Service(settings, monkeypatch, BigramEmbedder())) as service:
+            service.wait_for_vectors(5)
+            calls = service.embedder.calls
+            with closing(open_rebuild(settings)) as writer:
+                writer.upsert([ARREARS, *OTHERS, Passage("义务教育法", "适龄儿童应当入学。")])
+                writer.commit()
+                writer.publish()
+            service.wait_for_vectors(6)
+            assert service.ask()["retrieval_mode"] == "hybrid"
+            assert service.embedder.calls == calls + 2  # the new passage, the question
+            rollback(settings)
+            service.wait_for_vectors(5)
+            answer = service.ask()
+            assert (answer["retrieval_mode"], answer["docs"]) == ("hybrid", [ARREARS.content])
+            assert service.embedder.calls == calls + 2
+    finally:
+        remove_indices(settings)
+
+
+def test_an_index_that_is_filled_anew_keeps_its_vectors(
+    dense_settings: Settings, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.wait_for_vectors(5)
+    monkeypatch.setattr(index, "_STILL_S", 60.0)
+    calls = service.embedder.calls
+    for passages in ([ARREARS], [ARREARS, *OTHERS]):
+        with closing(open_writer(dense_settings)) as writer:
+            writer.clear()
+            writer.upsert(passages)
+            writer.commit()
+        service.wait_for_vectors(len(passages))
+    assert service.embedder.calls == calls
 
 
 def test_searches_by_words_when_the_embedder_is_down(service: Service) -> None:
@@ -224,18 +275,24 @@ def test_reranked_by_the_chat_model(
         assert answer["skipped"]["rerank"]
 
 
-def test_found_by_meaning_beside_elasticsearch(
-    elasticsearch_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_reranker_does_not_bring_repealed_passages_back(
+    dense_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Words are in Elasticsearch, vectors beside es_search."""
-    settings = elastic_settings(elasticsearch_url, data=tmp_path, es_analysis="client", embedder="e5", dense_weight=5.0)
-    try:
-        store(settings, [ARREARS, *OTHERS])
-        with closing(Service(settings, monkeypatch, BigramEmbedder())) as service:
+    llm = Flask("llm")
+
+    @llm.post("/v1/rerank")
+    def rerank() -> Any:
+        relevance = {"旧预算法": 0.9, "预算法": 0.8}
+        documents = [one.split("\n")[0] for one in json.loads(request.get_data())["documents"]]
+        return {
+            "results": [{"index": n, "relevance_score": relevance.get(one, 0.1)} for n, one in enumerate(documents)]
+        }
+
+    store(dense_settings, [ARREARS, *OTHERS])
+    with served(llm) as url:
+        own = {"reranker": "local", "rerank_model": "any", "rerank_url": url}
+        with closing(Service(dense_settings.model_copy(update=own), monkeypatch, BigramEmbedder())) as service:
             service.wait_for_vectors(5)
-            answer = service.ask(explain=True)
-        assert answer["retrieval_mode"] == "hybrid"
-        assert answer["docs"] == [ARREARS.content]
-        assert "lexical" not in answer["explain"][0]["ranks"]
-    finally:
-        remove_indices(settings)
+            answer = service.ask("预算由谁批准", top_k=2)
+    assert answer["retrieval_mode"] == "reranked"
+    assert [(hit["title"], hit["ranked_by"]) for hit in answer["hits"]] == [("预算法", 0.8), ("旧预算法", 0.9)]

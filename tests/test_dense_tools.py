@@ -1,6 +1,7 @@
 """The tools around retrieval with vectors: es_index --vectors, evaluation, tuning, explaining, kills."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ import pytest
 
 from es_index.__main__ import main as es_index
 from es_search.app import create_app
-from service_kit.dense.store import VectorStore
+from service_kit.dense.engines import open_vectors
 from service_kit.dense.windows import windows
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import load_settings
+from tests.elasticsearch_fixtures import elastic_settings, remove_indices
 from tests.servers import served, wait_until
 from tools import ask_why, bench_vectors, drill_vectors, evaluate_retrieval, tune_fusion
 from tools.tune_fusion import judge
@@ -111,42 +113,52 @@ def test_tuning_chooses_what_holds_on_questions_that_had_no_say() -> None:
     assert figures["best"] == 3.0
     assert figures["interval"][0] > 0
     assert figures["telling"] == 100
+    assert figures["cross_validated"] == pytest.approx({"R@2": 0.9, "R@10": 1.0, "MRR@10": 0.9 + 0.1 / 3})
     same: dict[float, list[int | None]] = {1.0: [1, 2] * 50, 3.0: [2, 1] * 50, 5.0: [1, None] * 50}
     figures = judge(same, used=1.0)
     assert figures["interval"][0] <= 0
     assert figures["telling"] == 100
 
 
+_FILL = """
+from contextlib import closing
+from service_kit.dense import embedded_vectors
+from service_kit.dense.engines import open_vectors
+from service_kit.dense.filling import fill
+from service_kit.passages import open_reader
+from service_kit.settings import load_settings
+from tests.dense_fixtures import BigramEmbedder
+
+embedded_vectors.TAIL = 64  # the approximate index is written often
+with closing(open_vectors(load_settings())) as vectors, vectors.filling(wait=True):
+    fill(open_reader(load_settings()), BigramEmbedder(), vectors)
+"""
+
+
 @pytest.mark.slow
-def test_kill_while_vectors_are_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["embedded", "elasticsearch"])
+def test_kill_while_vectors_are_made(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """kill -9 at three moments of the work; nothing is lost, nothing is there twice."""
-    settings = load_settings(data=tmp_path, embedder="none")
+    settings = load_settings(data=tmp_path)
+    if engine == "elasticsearch":
+        settings = elastic_settings(request.getfixturevalue("elasticsearch_url"), data=tmp_path, es_analysis="client")
+        request.addfinalizer(lambda: remove_indices(settings))
     texts = [f"第{n}条 本条说的是第{n}件事情。" * 12 for n in range(400)]
     with closing(open_writer(settings)) as writer:
         writer.upsert(Passage(f"办法{n}", text) for n, text in enumerate(texts))
         writer.commit()
-    program = (
-        "import time\nfrom contextlib import closing\nfrom pathlib import Path\nimport sys\n"
-        "from service_kit.dense import filling, nearest\nfrom service_kit.dense.index import DenseIndex\n"
-        "from service_kit.passages import open_reader\nfrom service_kit.settings import load_settings\n"
-        "from tests.dense_fixtures import BigramEmbedder\n"
-        "filling.TAIL = 64  # the approximate index is written often\n"
-        "settings = load_settings(data=Path(sys.argv[1]), embedder='none')\n"
-        "dense = DenseIndex(settings.data, BigramEmbedder())\n"
-        "with filling.filling_lock(settings.data, wait=True):\n"
-        "    dense.nearest.refresh()\n"
-        "    filling.fill(open_reader(settings), dense.embedder, dense.store, dense.nearest)\n"
-    )
+    names = ("data", "search", "es_urls", "es_index", "es_analysis")
+    env = {f"YIJU_{name.upper()}": str(getattr(settings, name)) for name in names}
 
     def begin() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen([sys.executable, "-c", program, str(tmp_path)])
+        return subprocess.Popen([sys.executable, "-c", _FILL], env=os.environ | env)
 
-    with closing(VectorStore(tmp_path)) as store:
+    with closing(open_vectors(settings)) as vectors:
         for part in (0.1, 0.4, 0.8):
             process = begin()
             wait_until(
                 lambda part=part, process=process: (  # type: ignore[misc]
-                    store.count()[0] >= part * len(texts) or process.poll() is not None
+                    vectors.count()[0] >= part * len(texts) or process.poll() is not None
                 ),
                 "some vectors",
                 60,
@@ -154,14 +166,12 @@ def test_kill_while_vectors_are_made(tmp_path: Path) -> None:
             assert process.poll() is None
             process.send_signal(signal.SIGKILL)
             process.wait()
-        assert store.count()[0] < len(texts)
+        assert vectors.count()[0] < len(texts)
         assert begin().wait(60) == 0
         with closing(open_reader(settings)) as reader:
             passages = reader.fetch(sorted(reader.ids()))
-        rows = store.after(0, 100_000).windows
-        wanted = {(one.id, n) for one in passages for n in range(len(windows(one.title, one.text)))}
-        assert {(row.passage, row.n) for row in rows} == wanted
-        assert len(rows) == len(wanted)
+        assert vectors.passages() == {one.id for one in passages}
+        assert vectors.count() == (len(texts), sum(len(windows(one.title, one.text)) for one in passages))
 
 
 @pytest.mark.slow
@@ -181,3 +191,14 @@ def test_bench_vectors(tmp_path: Path) -> None:
     figures = json.loads(file.read_text())
     assert figures["recall"] > 0.9
     assert 0 < figures["words_ms"]["p50"] <= figures["both_ms"]["p99"]
+
+
+def test_bench_vectors_with_a_real_set(bench: tuple[Path, Path], tmp_path: Path) -> None:
+    cache, file = tmp_path / "cache.sqlite", tmp_path / "bench.json"
+    assert evaluate_retrieval.main([*map(str, bench), "--embedder", "e5", "--cache", str(cache)]) == 0
+    with bench[0].open("a") as passages:
+        passages.write("\n" + json.dumps({"id": "new", "title": "新法", "text": "缓存里没有的段落。"}))
+    assert bench_vectors.main(["--set", *map(str, bench), "--cache", str(cache), "--json", str(file)]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["passages"] == figures["windows"] == len(ARTICLES)
+    assert figures["recall"] == 1.0

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from es_search.app import create_app
 from service_kit.passages import Passage, open_writer
 from service_kit.settings import Settings, load_settings
+from tests.corpus import index_passages
 
 PASSAGES = [
     Passage("专项债务", "专项债务通过政府性基金收入偿还。", issuer="财政部", file="a/zx.txt"),
@@ -79,6 +80,19 @@ def test_filters_and_what_a_hit_says_of_itself(settings: Settings) -> None:
     assert (second["status"], second["repealed"], second["exact"]) == ("repealed", True, False)
     assert first["highlights"] == [[0, 4]]
     assert first["ranked_by"] == first["normalised_score"]  # without vectors
+
+
+@pytest.mark.parametrize(("margin", "first"), [(0.05, "law"), (0.0, "notice")])
+def test_of_near_equals_the_higher_rank_is_shown(settings: Settings, margin: float, first: str) -> None:
+    passages = {
+        "notice": Passage("债务通知", "债务限额由国务院确定，逐级下达。", doc_no="财预〔2020〕1号"),
+        "law": Passage("中华人民共和国债务法", "债务限额由国务院确定，并逐级下达。"),
+    }
+    index_passages(settings, tuple(passages.values()))
+    client = create_app(settings.model_copy(update={"authority": margin})).test_client()
+    body = client.post("/", json={"question": "债务限额由谁确定", "top_k": 1, "explain": True}).get_json()
+    assert body["docs"] == [passages[first].content]
+    assert body["explain"][0]["ranks"] == ({"lexical": 2, "authority": 1} if margin else {"lexical": 1})
 
 
 def test_selftest(client: FlaskClient, settings: Settings, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import pytest
 
+from rag_server import room
 from rag_server.followup import Earlier, carry_topic, pick_earlier, topic_of
 from rag_server.leaning import leans_on_history
+from rag_server.rewriting import why_unusable
 from rag_server.turn import Message
-from rag_server.understand import understand, why_unusable
+from rag_server.understand import answered_turns, understand
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
 
@@ -35,6 +37,7 @@ LEANING = [
     "后者由谁确定？",
     "如果是短收呢？",
     "具体说说",
+    "期限又是多少？",
 ]
 STANDING = [
     "什么是政府专项债务？",
@@ -55,6 +58,9 @@ STANDING = [
     "谢谢！",
     "好的，谢谢您了",
     "鲍林规则这个名字是怎么来的？",
+    "预算法第三十五条对此有什么规定？",
+    "预算法第三十四条讲的是什么债务？",
+    "财政重整又是什么条件下才启动？",
     "用人单位降低原劳动合同条件，遭劳动者拒绝，用人单位因此终止劳动关系是否违法？",
     "国务院规定的债务限额该由谁分配？",
     "这次新修订的预算法什么时候施行？",
@@ -113,9 +119,13 @@ HISTORY = (
 class Model:
     """Says what the test wants, and notes what it was asked."""
 
-    def __init__(self, *answers: str | Exception) -> None:
+    def __init__(self, *answers: str | Exception, chats: bool = True) -> None:
         self.answers = list(answers)
+        self.chats = chats
         self.asked: list[list[dict[str, str]]] = []
+
+    def model(self, deadline: Deadline) -> room.Model:
+        return room.Model(has_chat_template=self.chats)
 
     def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
         self.asked.append(messages)
@@ -141,6 +151,20 @@ def test_the_model_rewrites_with_the_history_before_it() -> None:
     assert new_query("它的限额由谁批准？", model) == "政府专项债务的限额由谁批准？"
     assert [message["role"] for message in model.asked[0]] == ["user", "assistant", "user"]
     assert "它的限额由谁批准？" in model.asked[0][-1]["content"]
+
+
+def test_a_base_model_is_not_asked() -> None:
+    model = Model(chats=False)
+    assert new_query("它由谁批准？", model) == "政府专项债务由谁批准？"
+    assert not model.asked
+
+
+def test_the_form_made_without_a_model_is_searched_beside_the_models() -> None:
+    by_model = understand("它由谁批准？", HISTORY, Model("政府专项债务由谁来批准？"), Deadline(), 5)  # type: ignore[arg-type]
+    assert (by_model.new_query, by_model.completed) == ("政府专项债务由谁来批准？", "政府专项债务由谁批准？")
+    assert understand("它由谁批准？", HISTORY, None, Deadline(), 5).completed == ""
+    doubtful = understand("专项债券由谁批准？", HISTORY, None, Deadline(), 5)
+    assert (doubtful.new_query, doubtful.completed) == (doubtful.query, "政府专项债务，专项债券由谁批准？")
 
 
 @pytest.mark.parametrize("bad", ["由国务院批准。", "", "很长" * 200, "第一行\n第二行", DependencyDown("停", "down")])
@@ -235,3 +259,10 @@ def test_a_long_chain_of_follow_ups_does_not_pile_up() -> None:
 def test_the_topic_of_a_rewritten_turn_is_carried_on() -> None:
     history = (*HISTORY, Message("user", "它由谁批准？", "政府专项债务由谁批准？"), Message("assistant", "…"))
     assert new_query("那它的期限呢？", None, history) == "政府专项债务的期限呢？"
+
+
+def test_an_answer_about_something_else_is_not_gone_on_from() -> None:
+    beside = (Message("user", "帮我写一首诗", "帮我写一首诗"), Message("assistant", "自2021年1月1日起施行"))
+    first = (Message("user", "存量债务的甄别办法", "存量债务的甄别办法"), Message("assistant", "清理甄别的存量债务……"))
+    assert [turn.question for turn in answered_turns((*first, *beside))] == ["存量债务的甄别办法"]
+    assert answered_turns(beside) == [Earlier("帮我写一首诗", "")]

@@ -38,6 +38,14 @@ def test_search_and_model_recover_without_a_restart(settings: Settings) -> None:
             assert mode() == "extract"
 
 
+def test_where_no_model_was_configured_none_is_missed(settings: Settings) -> None:
+    index_passages(settings)
+    with served(create_search(settings)) as url:
+        client = create_app(with_changes(settings, search_url=url, llm_port=free_port())).test_client()
+        body = ask(client, QUESTION)
+    assert (body["answer_mode"], body["notices"]) == ("extract", [])
+
+
 @pytest.mark.slow
 def test_no_canary_is_seen_in_another_session() -> None:
     count = drill(turns=160, sessions=16)

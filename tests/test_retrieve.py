@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from es_search.app import create_app
-from rag_server.retrieve import fuse, retrieve
+from rag_server.retrieve import (
+    SAME_DOCUMENT,
+    SAME_PASSAGE,
+    Ranking,
+    _of_the_same_document,
+    document_of,
+    fuse,
+    retrieve,
+)
 from rag_server.turn import Evidence, Understood
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
@@ -20,7 +28,7 @@ def evidence(*scored: tuple[str, float]) -> list[Evidence]:
     ]
 
 
-def titles(*rankings: tuple[list[Evidence], float], top_k: int = 3) -> list[str]:
+def titles(*rankings: Ranking, top_k: int = 3) -> list[str]:
     return [e.title for e in fuse(rankings, top_k)]
 
 
@@ -55,7 +63,7 @@ def test_a_rewritten_question_keeps_what_it_found_by_itself(settings: Settings) 
         client = ServiceClient("es_search", url, timeout_s=10)
         rewritten = retrieve(Understood("可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
         alone = retrieve(Understood("专项债务可以吗？", "专项债务可以吗？", "zh"), 2, client, Deadline())
-    assert rewritten.apart == alone.evidence
+    assert rewritten.apart == (("专项债务可以吗？", alone.evidence),)
     assert alone.apart == ()
 
 
@@ -75,3 +83,21 @@ def test_the_earlier_answer_tells_passages_apart(settings: Settings) -> None:
     asked = Understood("用于经常性支出？", "用于经常性支出？", "zh", GENERAL.text)
     assert found(settings, asked)[0] == GENERAL.title
     assert SPECIAL.title in found(settings, asked)
+
+
+def test_a_passage_of_the_document_answered_from_comes_before_an_equal_one() -> None:
+    equal = [replace(e, doc_no=number) for e, number in zip(evidence(("甲", 0.5), ("乙", 0.5)), "12", strict=True)]
+    answered = replace(evidence(("丙", 0.9))[0], doc_no="2")
+    rankings: list[Ranking] = [(equal, 10.0), ([answered], 1.0)]
+    bonus = _of_the_same_document(rankings, leans=True)
+    assert bonus == {equal[1].content: SAME_DOCUMENT, answered.content: SAME_PASSAGE}
+    assert [e.title for e in fuse(rankings, 1, bonus)] == ["乙"]
+    assert fuse(rankings, 3, bonus)[0].score == fuse(rankings, 3)[1].score  # it ranks, and proves nothing
+    better: list[Ranking] = [([replace(equal[0], score=0.9), equal[1]], 10.0), rankings[1]]
+    assert [e.title for e in fuse(better, 1, bonus)] == ["甲"]
+
+
+def test_an_article_is_of_its_law() -> None:
+    first, second = evidence(("中华人民共和国预算法 第三十五条", 0.5), ("中华人民共和国预算法", 0.5))
+    assert document_of(first) == document_of(second)
+    assert document_of(first) != document_of(replace(first, doc_no="国务院令第729号"))

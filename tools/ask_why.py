@@ -10,7 +10,7 @@ from service_kit.deadline import Deadline
 from service_kit.settings import load_settings
 from tools.console import run_tool, speaker
 
-_STAGES = ("lexical", "dense", "fused", "reranked")
+_STAGES = ("lexical", "dense", "fused", "reranked", "authority")
 _TITLE = 24
 _MATCHED = 8
 _WINDOW = 100

@@ -1,11 +1,13 @@
 """Kills es_search while it makes vectors, and searches all the time: `python -m tools.drill_vectors [--json FILE]`.
 
 es_search runs as a process of its own over made-up passages. With `--embedder delay` its vectors come from a server in
-this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches
-while nothing else is done, searches while vectors are made, as often as wanted kill -9 and a new start, then all
-vectors are awaited and counted: each passage must have the vectors of all of its windows, once.
+this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches by
+words while nothing else is done; searches while vectors are made; with `delay` the same searches while the server holds
+its answers back, so that no vectors are made; as often as wanted kill -9 and a new start; then all vectors are awaited
+and counted: each passage must have the vectors of all of its windows, once.
 
-The searches are words only or both, whatever there is; the question's own vector is asked for once and then cached.
+The searches are by words or both, whatever there is. `p99_ratio` compares those beside the work with the same ones
+without it: held back with `delay`; with `e5`, by words. Each question's own vector is made and cached before.
 """
 
 import argparse
@@ -36,7 +38,10 @@ from tools.console import run_tool
 from tools.ports import free_port
 
 DIMENSION = 64
-_QUESTIONS = [f"第{n}号事项由什么机关批准" for n in range(20)]
+_QUESTIONS = 20
+"""Pieces of passages. What all passages have in common would find them all, equally good."""
+_PIECE = 16
+"""Characters of one."""
 _BETWEEN_S = 0.02
 """Between two searches: about fifty a second."""
 
@@ -50,38 +55,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
     parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
     parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the index here, or take the one that is here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as directory, _delaying(args.delay_ms / 1000) as (url, gate):
-        data = Path(directory)
-        passages = _index(data, args.passages)
-        env = {"YIJU_DATA": directory, "YIJU_EMBEDDER": "e5"}
+        data = args.data or Path(directory)
+        passages = _passages(data, args.passages)
+        env = {"YIJU_DATA": str(data), "YIJU_EMBEDDER": "e5"}
         if args.embedder == "delay":
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
-        idle = _idle(env, args.searches)
+        questions = [passage.text[-_PIECE:] for passage in passages[:_QUESTIONS]]
+        idle = _idle(env, questions, args.searches)
         gate.set()
         port = free_port()
         process = _start(env, port)
         try:
-            busy = [_search(port) for _ in range(args.searches)]
+            busy = _searches(port, questions, args.searches)
             after = _with_vectors(port)
+            still = []
+            if args.embedder == "delay":
+                gate.clear()
+                _until_still(port)
+                still = _searches(port, questions, args.searches)
+                gate.set()
             kills = []
             for _ in range(args.kills):
+                _until(lambda: _with_vectors(port) > 0, 120)  # it has counted what is there
                 before = _with_vectors(port)
-                _until(lambda before=before: _with_vectors(port) != before, 120)
+                _until(lambda before=before: _with_vectors(port) > before, 120)
                 process.kill()
                 process.wait()
                 process = _start(env, port)
                 kills.append(before)
-            _until(lambda: _with_vectors(port) == args.passages, args.wait_s)
+            _until(lambda: _with_vectors(port) == len(passages), args.wait_s)
         finally:
             process.kill()
             process.wait()
         faults = _count(data, passages)
     figures = {
-        "idle_ms": _quantiles(idle),
+        "words_idle_ms": _quantiles(idle),
         "making_vectors_ms": _quantiles(busy),
-        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(idle)["p99"],
+        **({"held_back_ms": _quantiles(still)} if still else {}),
+        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(still or idle)["p99"],
         "vectors_when_measured": after,
         "vectors_at_kills": kills,
         **faults,
@@ -112,27 +127,31 @@ def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
     }
 
 
-def _index(data: Path, count: int) -> list[Passage]:
-    dice = random.Random(0)  # noqa: S311
-    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
-    passages = []
-    for n in range(count):
-        sentences = ("".join(dice.choices(letters, k=30)) + "。" for _ in range(dice.randint(1, 8)))
-        passages.append(Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences)))
+def _passages(data: Path, count: int) -> list[Passage]:
+    """Those that are indexed in this folder; made up and indexed when none are."""
     settings = load_settings(data=data, embedder="none")
-    with closing(open_writer(settings)) as writer:
-        writer.upsert(passages)
-        writer.commit()
+    if not (data / "index").exists():
+        with closing(open_writer(settings)) as writer:
+            writer.upsert(_made_up(count))
+            writer.commit()
     with closing(open_reader(settings)) as reader:
         return reader.fetch(sorted(reader.ids()))
 
 
-def _idle(env: dict[str, str], searches: int) -> list[float]:
+def _made_up(count: int) -> Iterator[Passage]:
+    dice = random.Random(0)  # noqa: S311
+    letters = [chr(code) for code in range(0x4E00, 0x4E00 + 1500)]
+    for n in range(count):
+        sentences = ("".join(dice.choices(letters, k=30)) + "。" for _ in range(dice.randint(1, 8)))
+        yield Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences))
+
+
+def _idle(env: dict[str, str], questions: Sequence[str], searches: int) -> list[float]:
     """Milliseconds of searches by words while nobody makes vectors."""
     port = free_port()
     process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
     try:
-        return [_search(port) for _ in range(searches)]
+        return _searches(port, questions, searches)
     finally:
         process.kill()
         process.wait()
@@ -156,10 +175,15 @@ def _ready(port: int) -> bool:
         return False
 
 
-def _search(port: int) -> float:
-    """Milliseconds. Raises HTTPError when it fails."""
+def _searches(port: int, questions: Sequence[str], count: int) -> list[float]:
+    """Milliseconds of each, after each question was asked once. Raises HTTPError when one fails."""
+    for question in questions:
+        _search(port, question)
+    return [_search(port, questions[n % len(questions)]) for n in range(count)]
+
+
+def _search(port: int, question: str) -> float:
     time.sleep(_BETWEEN_S)
-    question = random.choice(_QUESTIONS)  # noqa: S311
     began = time.perf_counter()
     requests.post(f"http://127.0.0.1:{port}/", json={"question": question}, timeout=30).raise_for_status()
     return (time.perf_counter() - began) * 1000
@@ -168,6 +192,13 @@ def _search(port: int) -> float:
 def _with_vectors(port: int) -> int:
     shown = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["dependencies"]["vectors"]
     return int(shown.get("with_vectors", 0))
+
+
+def _until_still(port: int) -> None:
+    """Until no more vectors come: what was asked before has been answered."""
+    seen = -1
+    while seen != (seen := _with_vectors(port)):
+        time.sleep(0.5)
 
 
 def _until(holds: Any, seconds: float) -> None:

@@ -50,11 +50,13 @@ MEASURES: Mapping[str, Callable[[Histogram], float]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     args = _arguments(argv)
-    given = {name: getattr(args, name) for name in ("search", "es_analysis", "embedder", "fusion", "reranker")}
+    given = {
+        name: getattr(args, name) for name in ("search", "es_analysis", "embedder", "fusion", "reranker", "authority")
+    }
     wanted = {name: value for name, value in given.items() if value is not None}
     # Measured is the order, not the patience.
     settings = load_settings(**{"embedder": "none", "embed_budget_s": 3600.0, "rerank_budget_s": 3600.0} | wanted)
-    plain = settings.embedder_name == "none" and settings.reranker == "none"
+    plain = settings.embedder_name == "none" and settings.reranker == "none" and args.authority is None
     results = {}
     for passages, queries in zip(args.files[::2], args.files[1::2], strict=True):
         with opened_set(settings, passages, queries, cache=args.cache, near_words=args.near_words) as opened:
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         facts: dict[str, Any] = {"engine": settings.search, "analysis": analysis}
         if not plain:
             facts |= {"embedder": settings.embedder_name, "fusion": settings.fusion, "reranker": settings.reranker}
-            facts |= {"near_words": args.near_words}
+            facts |= {"authority": settings.authority, "near_words": args.near_words}
         one = next(iter(results.values()))
         args.json.write_text(json.dumps({**facts, **(one if len(results) == 1 else results)}, indent=2))
     return 0
@@ -87,6 +89,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--embedder", choices=["none", "e5", "local", "openai"], help="default: none")
     parser.add_argument("--fusion", choices=get_args(fields["fusion"].annotation))
     parser.add_argument("--rerank", dest="reranker", choices=get_args(fields["reranker"].annotation))
+    parser.add_argument(
+        "--authority", type=float, metavar="SHARE", help="of YIJU_AUTHORITY; 0: the order of the scores"
+    )
     parser.add_argument("--cache", type=Path, metavar="FILE", help="keep vectors here between runs")
     parser.add_argument(
         "--near-words", action="store_true", help=f"vectors only of passages among the {DEPTH} best by words"

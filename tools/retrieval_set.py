@@ -84,6 +84,11 @@ def temporary_index(settings: Settings) -> Iterator[Settings]:
                     indices = Indices(client, temporary.es_index, temporary.es_analysis)
                     for one in indices.all():
                         indices.delete(one.name)
+                if temporary.embedder_name != "none":
+                    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy
+
+                    with closing(open_vectors(temporary)) as vectors:
+                        vectors.drop()
 
 
 def index(settings: Settings, path: Path) -> Mapping[str, set[str]]:
@@ -109,18 +114,19 @@ def _vectors(settings: Settings, source: "PassageReader | _Near", cache: Path | 
     embedder = choose_embedder(settings)
     if embedder is None:
         return None
-    from service_kit.dense.filling import fill  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.filling import fill  # noqa: PLC0415
     from service_kit.dense.index import DenseIndex  # noqa: PLC0415
     from tools.vector_cache import CachedEmbedder  # noqa: PLC0415
 
-    dense = DenseIndex(settings.data, CachedEmbedder(embedder, cache) if cache else embedder)
-    with tqdm(desc="vectors", unit="passage", mininterval=1.0, disable=None) as bar:
+    dense = DenseIndex(open_vectors(settings), CachedEmbedder(embedder, cache) if cache else embedder)
+    with dense.vectors.filling(wait=True), tqdm(desc="vectors", unit="passage", mininterval=1.0, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        fill(source, dense.embedder, dense.store, dense.nearest, progress=show)
+        fill(source, dense.embedder, dense.vectors, progress=show)
     return dense
 
 

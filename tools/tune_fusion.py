@@ -26,6 +26,7 @@ from service_kit.deadline import Deadline
 from service_kit.dense.choose import choose_embedder
 from service_kit.errors import InvalidRequest, YijuError
 from service_kit.passages import NO_FILTERS, PassageReader, open_reader
+from service_kit.passages.authority import by_authority
 from service_kit.settings import Settings, load_settings
 from tools.console import Say, run_tool, speaker
 from tools.retrieval_set import opened_set, read_lines
@@ -69,7 +70,8 @@ def judge(ranks: Mapping[float, Sequence[int | None]], used: float) -> dict[str,
     gains = {weight: [_gain(rank) for rank in some] for weight, some in ranks.items()}
     telling = sum(rank is not None for rank in ranks[used])
     best = _best(gains, range(questions))
-    held_out = _held_out(gains, questions)
+    chosen = _chosen(gains, questions)
+    held_out = _held_out(gains, chosen)
     differences = [after - before for after, before in zip(held_out, gains[used], strict=True)]
     return {
         "questions": questions,
@@ -79,7 +81,10 @@ def judge(ranks: Mapping[float, Sequence[int | None]], used: float) -> dict[str,
         "curve": {
             str(weight): {"R@2": _share(some, 2), "MRR@10": fmean(gains[weight])} for weight, some in ranks.items()
         },
-        "cross_validated_mrr": fmean(held_out),
+        "cross_validated": {
+            **{f"R@{k}": fmean(_held_out(_within(ranks, k), chosen)) for k in (2, 10)},
+            "MRR@10": fmean(held_out),
+        },
         "used_mrr": fmean(gains[used]),
         "interval": _interval(differences),
     }
@@ -102,9 +107,9 @@ def _best(gains: Mapping[float, Sequence[float]], of: Sequence[int]) -> float:
     return weights[max(range(len(weights)), key=lambda n: smooth[n])]
 
 
-def _held_out(gains: Mapping[float, Sequence[float]], questions: int) -> list[float]:
-    """For each question the gain of the λ that the other questions chose, over all divisions."""
-    sums = [0.0] * questions
+def _chosen(gains: Mapping[float, Sequence[float]], questions: int) -> list[list[float]]:
+    """For each question the λ that the questions of the other folds chose, one for each division."""
+    chosen: list[list[float]] = [[] for _ in range(questions)]
     for division in range(DIVISIONS):
         order = list(range(questions))
         random.Random(division).shuffle(order)  # noqa: S311
@@ -113,8 +118,17 @@ def _held_out(gains: Mapping[float, Sequence[float]], questions: int) -> list[fl
             if held and len(held) < questions:
                 weight = _best(gains, [n for n in order if n not in held])
                 for n in held:
-                    sums[n] += gains[weight][n] / DIVISIONS
-    return sums
+                    chosen[n].append(weight)
+    return chosen
+
+
+def _held_out(values: Mapping[float, Sequence[float]], chosen: Sequence[Sequence[float]]) -> list[float]:
+    """For each question the mean of what the chosen λs gave it; 0 when there was nothing to choose by."""
+    return [fmean(values[weight][n] for weight in weights) if weights else 0.0 for n, weights in enumerate(chosen)]
+
+
+def _within(ranks: Mapping[float, Sequence[int | None]], k: int) -> dict[float, list[float]]:
+    return {weight: [float(rank is not None and rank <= k) for rank in some] for weight, some in ranks.items()}
 
 
 def _interval(differences: Sequence[float]) -> list[float]:
@@ -134,7 +148,8 @@ def _ranks(
         gold = set(query["gold"])
         right = {one for one in candidates.hits if gold & _names(candidates, one, names)}
         for weight, ranks in found.items():
-            order = candidates.scores(Weights(weight, document))
+            scores = candidates.scores(Weights(weight, document))
+            order = by_authority(list(scores), scores, candidates.hits, settings.authority)
             ranks.append(next((n for n, one in enumerate(order, 1) if one in right), None))
 
     embedder = choose_embedder(settings)
@@ -147,11 +162,12 @@ def _ranks(
             for query in tqdm(opened.queries, desc="search", disable=None):
                 look(opened.reader, opened.dense, query, opened.names)
         return found
-    from service_kit.dense.index import DenseIndex  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy and usearch
+    from service_kit.dense.index import DenseIndex  # noqa: PLC0415
 
-    with closing(open_reader(settings)) as reader, closing(DenseIndex(settings.data, embedder)) as dense:
-        dense.nearest.refresh()
-        missing = len(reader.ids() - dense.store.passages())
+    with closing(open_reader(settings)) as reader, closing(DenseIndex(open_vectors(settings), embedder)) as dense:
+        dense.vectors.refresh()
+        missing = len(reader.ids() - dense.vectors.passages())
         if missing:
             raise _NotReady(
                 f"还有 {missing} 个段落没有向量，请先运行 python -m es_index 目录 --vectors",
@@ -188,7 +204,9 @@ def _show(figures: Mapping[str, Any], say: Say) -> None:
     if figures["telling"] < LEAST:
         say(f"少于 {LEAST} 个，无从选择，请保留现用值", f"Fewer than {LEAST}: too few to choose by. Keep the λ in use.")
         return
-    gain = figures["cross_validated_mrr"] - figures["used_mrr"]
+    held = figures["cross_validated"]
+    gain = held["MRR@10"] - figures["used_mrr"]
+    print(f"CV      {100 * held['R@2']:6.2f}  {held['MRR@10']:6.4f}  R@10 {100 * held['R@10']:.2f}")
     say(
         f"选用最佳值时，交叉验证的 MRR@10 变化 {gain:+.4f}（95%：{low:+.4f} … {high:+.4f}）",
         f"With λ chosen, MRR@10 changes by {gain:+.4f} in cross-validation (95 %: {low:+.4f} … {high:+.4f})",

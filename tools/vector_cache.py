@@ -33,6 +33,11 @@ class CachedEmbedder:
     def embed_passages(self, texts: Sequence[str]) -> Matrix:
         return self._cached("p", texts, self._embedder.embed_passages)
 
+    def known_passages(self, texts: Sequence[str]) -> Matrix | None:
+        """Their vectors, unless one of them would have to be made."""
+        rows = [row for text in texts if (row := self._look(self._key("p", text)))]
+        return np.stack([_vector(row) for row in rows]) if len(rows) == len(texts) else None
+
     def close(self) -> None:
         self._db.close()
         self._embedder.close()
@@ -41,18 +46,21 @@ class CachedEmbedder:
         self, kind: Literal["q", "p"], texts: Sequence[str], embed: Callable[[Sequence[str]], Matrix]
     ) -> Matrix:
         keys = [self._key(kind, text) for text in texts]
-        rows = [self._db.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone() for key in keys]
+        rows = [self._look(key) for key in keys]
         missing = [at for at, row in enumerate(rows) if row is None]
         made = dict(zip(missing, embed([texts[at] for at in missing]), strict=True)) if missing else {}
         with self._db:
             new = [(keys[at], to_bytes(vector)) for at, vector in made.items()]
             self._db.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", new)
-        return np.stack(
-            [
-                made[at] if row is None else np.frombuffer(row[0], np.float16).astype(np.float32)
-                for at, row in enumerate(rows)
-            ]
-        )
+        return np.stack([made[at] if row is None else _vector(row) for at, row in enumerate(rows)])
+
+    def _look(self, key: bytes) -> bytes | None:
+        row = self._db.execute("SELECT vector FROM vectors WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
 
     def _key(self, kind: str, text: str) -> bytes:
         return hashlib.blake2b(f"{self.identity}\0{kind}\0{text}".encode(), digest_size=16).digest()
+
+
+def _vector(row: bytes) -> Vector:
+    return np.frombuffer(row, np.float16).astype(np.float32)

@@ -204,15 +204,19 @@ class KvBlock(Cache):
         self.extent.lengths = [length + tokens for length, tokens in zip(self.extent.lengths, new, strict=True)]
         self.extent.fit_start()
 
-    def join(self, sources: Sequence[RowStates], most: int) -> None:
-        """`sources` become the last rows, all or (no memory) none; for `most` see `make_room`."""
+    def join(self, sources: Sequence[RowStates], most: int, expected: int = 0) -> None:
+        """`sources` become the last rows, all or (no memory) none; for `most` see `make_room`.
+
+        Args:
+            expected: how many more rows are about to join; if the block has to be moved it gets memory for them, too.
+        """
         extent, lengths = self.extent, [_tokens(states) for states in sources]
         rows, longest = extent.rows + len(sources), max(lengths)
         if not extent.rows:
             extent.end = extent.start = 0
         if rows > extent.capacity or longest > extent.end:
             end = max(extent.span, longest)
-            self._move(rows, max(end + 1, min(end + ROOM, most)), end)
+            self._move(rows + expected, max(end + 1, min(end + ROOM, most)), end)
         self._put(extent.rows, sources)
         extent.lengths += lengths
         extent.fit_start()

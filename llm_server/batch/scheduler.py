@@ -142,6 +142,13 @@ class Scheduler:
         best.members.append(sequence)
         return best
 
+    def expected(self, group: Group) -> int:
+        """How many more rows are likely to join soon: their prompts are being read, and they are about as long."""
+        if group.alone:
+            return 0
+        lengths = [one.final_length for one in self.prefilling if one.answer and not one.alone]
+        return sum(2 * min(length, group.final_length) >= max(length, group.final_length) for length in lengths)
+
     def leave(self, sequence: Sequence) -> None:
         """It has ended while it prefilled or ran."""
         if sequence in self.prefilling:

@@ -133,7 +133,7 @@ class Stepper:
             elif self._take(sequence, chosen):
                 joining[self._scheduler.run(sequence)][sequence] = block.row(row)
         for group, rows in joining.items():
-            self._join(group, rows)
+            self._join(group, rows, self._scheduler.expected(group))
 
     def _first_tokens(self, logits: torch.Tensor, pack: list[Sequence]) -> list[int | Exception]:
         """As `_choose`; for one that is only scored it takes the scores."""
@@ -146,17 +146,19 @@ class Stepper:
                     chosen[row] = error
         return chosen
 
-    def _join(self, group: Group, rows: dict[Sequence, RowStates]) -> None:
-        """`rows`, the last of the group's members, get their places in its block."""
+    def _join(self, group: Group, rows: dict[Sequence, RowStates], expected: int = 0) -> None:
+        """`rows`, the last of the group's members, get their places in its block, which `expected` more may follow."""
         group.block = group.block or self._runner.new_block(0)
         try:
-            group.block.join(list(rows.values()), group.final_length)
+            group.block.join(list(rows.values()), group.final_length, expected)
         except Exception as error:  # noqa: BLE001  # no memory
-            if len(rows) == 1:
+            if len(rows) == 1 and not expected:
                 return self._broke(next(iter(rows)), error)
+            if not group.block.extent.rows:
+                group.block = None  # what it was going to be does not fit
             for _ in rows:
                 # In the members' order, which changes when one of them breaks: the last one fills the gap.
-                sequence = group.members[group.block.extent.rows]
+                sequence = group.members[group.block.extent.rows if group.block else 0]
                 self._join(group, {sequence: rows[sequence]})
         for sequence in rows:
             sequence.block = None

@@ -1,17 +1,13 @@
-"""Gives every passage of the index its vectors: only those that have none yet, and takes out those of passages that are
-gone. Killed at any moment, the next run goes on where this one was."""
+"""Gives every passage of the index its vectors: only those that have none yet. Killed at any moment, the next run goes
+on where this one was."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from service_kit.dense.embedder import Embedder
-from service_kit.dense.nearest import TAIL, Nearest
-from service_kit.dense.store import VectorStore
+from service_kit.dense.vector_index import VectorIndex
 from service_kit.dense.vectors import Matrix
 from service_kit.dense.windows import windows
 from service_kit.passages.passage import Passage
@@ -22,8 +18,6 @@ _BATCH = 64
 """Windows handed to the embedder at once."""
 MOST_WINDOWS = 2000
 """Windows of one passage that are embedded, a quarter of a million characters."""
-_WORTH_AN_INDEX = TAIL // 4
-"""Windows that are left to be compared one by one when the work is done."""
 
 
 class Source(Protocol):
@@ -40,41 +34,24 @@ Progress = Callable[[int, int], None]
 """Gets how many passages have their vectors, and of how many."""
 
 
-@contextmanager
-def filling_lock(data: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the right to write vectors; gives False when another process has it and `wait` is False."""
-    data.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(data / "vectors.lock", timeout=-1 if wait else 0)
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
 def fill(
     source: Source,
     embedder: Embedder,
-    store: VectorStore,
-    nearest: Nearest,
+    vectors: VectorIndex,
     *,
     progress: Progress = lambda done, total: None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Bring the vectors into agreement with the index of words, as it is now.
+    """Give each passage of the index of words, as it is now, its vectors. For who holds `vectors.filling`.
 
     Raises:
         VectorsMismatch: the vectors that are there are another model's.
         DependencyDown: the embedder does not answer; what was done stays.
+        IndexLocked: another process has taken over; likewise.
         IndexUnavailable: there is no index of words.
     """
-    store.check_identity(embedder.identity)
-    wanted, have = source.ids(), store.passages()
-    store.remove(sorted(have - wanted))
+    vectors.check_identity(embedder.identity)
+    wanted, have = source.ids(), vectors.passages()
     missing = sorted(wanted - have)
     done = len(wanted) - len(missing)
     progress(done, len(wanted))
@@ -82,15 +59,18 @@ def fill(
         if stopped():
             return
         some = missing[at : at + _PASSAGES]
-        store.add(embedder.identity, _embedded(embedder, source.fetch(some)))
+        vectors.add(embedder.identity, _embedded(embedder, source.fetch(some)))
+        vectors.settle(finished=at + _PASSAGES >= len(missing))
         done += len(some)
         progress(done, len(wanted))
-        nearest.refresh()
-        if nearest.tail >= TAIL:
-            nearest.grow()
-    nearest.refresh()
-    if nearest.tail >= _WORTH_AN_INDEX:
-        nearest.grow()
+    if not missing:
+        vectors.settle(finished=True)
+
+
+def sweep(source: Source, vectors: VectorIndex) -> None:
+    """Take out the vectors of passages that are gone. Not while an index is being filled anew: it has few of them yet,
+    and what is taken out would have to be made again. For who holds `vectors.filling`."""
+    vectors.remove(sorted(vectors.passages() - source.ids()))
 
 
 def _embedded(embedder: Embedder, passages: Sequence[Passage]) -> dict[str, Matrix]:

@@ -4,37 +4,29 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from service_kit.deadline import Deadline
 from service_kit.dense.embedder import Embedder
-from service_kit.dense.filling import Source, fill, filling_lock
-from service_kit.dense.nearest import Nearest
-from service_kit.dense.store import Rows, VectorStore
+from service_kit.dense.filling import Source, fill, sweep
+from service_kit.dense.vector_index import Near, VectorIndex
 from service_kit.dense.vectors import Vector
 from service_kit.dense.windows import ends
 from service_kit.errors import IndexUnavailable, YijuError
 
 logger = logging.getLogger(__name__)
 
-WINDOWS_A_PASSAGE = 2
-"""Windows looked for, for each passage wanted: several of the nearest are often of one passage."""
 _CACHED_QUESTIONS = 4096
 _PAUSE_S = 1.0
 _PAUSE_AFTER_FAULT_S = 10.0
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How near a passage is to a question: the cosine of its best window, and which one that is (from 0)."""
-
-    cosine: float
-    window: int
+_STILL_S = 60.0
+"""Without a commit of words, after which the vectors of passages that are gone are taken out."""
+_PAUSE_BESIDE_OTHERS_S = 5.0
+"""While another process makes the vectors."""
 
 
 class VersionedSource(Source, Protocol):
@@ -47,16 +39,15 @@ class VersionedSource(Source, Protocol):
 class DenseIndex:
     """Vectors of passages, and of the questions lately asked. Safe to share between threads."""
 
-    def __init__(self, data: Path, embedder: Embedder) -> None:
+    def __init__(self, vectors: VectorIndex, embedder: Embedder) -> None:
+        """Both are closed with it."""
+        self.vectors = vectors
         self.embedder = embedder
-        self.store = VectorStore(data)
-        self.nearest = Nearest(data, self.store)
-        self._data = data
         self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        self.store.close()
+        self.vectors.close()
         self.embedder.close()
 
     def question(self, question: str, deadline: Deadline) -> Vector:
@@ -64,7 +55,7 @@ class DenseIndex:
 
         Raises what the embedder raises, and VectorsMismatch.
         """
-        self.store.check_identity(self.embedder.identity)
+        self.vectors.check_identity(self.embedder.identity)
         question = ends(question)
         with self._lock:
             known = self._cache.get(question)
@@ -78,42 +69,24 @@ class DenseIndex:
                 self._cache.popitem(last=False)
         return vector
 
-    def search(self, question: Vector, count: int) -> dict[str, Likeness]:
-        """About the `count` passages that are nearest, by id."""
-        rows = self.store.by_key(self.nearest.search(question, WINDOWS_A_PASSAGE * count))
-        found = _best_windows(rows, question)
-        best = sorted(found, key=lambda one: (-found[one].cosine, one))[:count]
-        return {one: found[one] for one in best}
-
-    def likeness(self, question: Vector, ids: Sequence[str]) -> dict[str, Likeness]:
-        """Of these passages, those that have their vectors."""
-        return _best_windows(self.store.by_passage(ids), question)
-
-
-def _best_windows(rows: Rows, question: Vector) -> dict[str, Likeness]:
-    if not rows.windows:
-        return {}
-    found: dict[str, Likeness] = {}
-    for window, cosine in zip(rows.windows, (rows.vectors @ question).tolist(), strict=True):
-        known = found.get(window.passage)
-        if known is None or cosine > known.cosine:
-            found[window.passage] = Likeness(cosine, window.n)
-    return found
+    def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
+        """See `VectorIndex.near`."""
+        return self.vectors.near(question, count, given, deadline)
 
 
 class Keeper:
     """A thread of low priority that takes in new vectors and, if no other process does it, makes those that are
     missing. Faults are kept to be shown; it tries again."""
 
-    def __init__(self, data: Path, dense: DenseIndex, source: VersionedSource) -> None:
-        self._data = data
+    def __init__(self, dense: DenseIndex, source: VersionedSource) -> None:
         self._dense = dense
         self._source = source
         self._closing = threading.Event()
         self._filled_version: object = None
+        self._filled_at: float | None = None
+        """When it was, until the gone ones are taken out."""
         self.done, self.total = 0, 0
         self.problem: YijuError | None = None
-        dense.nearest.refresh()
         self._thread = threading.Thread(target=self._run, name="vectors", daemon=True)
         self._thread.start()
 
@@ -129,7 +102,7 @@ class Keeper:
         while not self._closing.is_set():
             pause = _PAUSE_S
             try:
-                self._work()
+                pause = _PAUSE_S if self._work() else _PAUSE_BESIDE_OTHERS_S
                 self.problem = None
             except IndexUnavailable:  # no words yet: no vectors
                 self.done, self.total = 0, 0
@@ -142,25 +115,27 @@ class Keeper:
                 pause = _PAUSE_AFTER_FAULT_S
             self._closing.wait(pause)
 
-    def _work(self) -> None:
-        self._dense.nearest.refresh()
+    def _work(self) -> bool:
+        """False when it is another process's."""
+        vectors = self._dense.vectors
+        vectors.refresh()
         version = self._source.version()
-        if version == self._filled_version:
-            return
-        with filling_lock(self._data, wait=False) as mine:
-            if mine:
-                fill(
-                    self._source,
-                    self._dense.embedder,
-                    self._dense.store,
-                    self._dense.nearest,
-                    progress=self._progress,
-                    stopped=self._closing.is_set,
-                )
-                self._filled_version = None if self._closing.is_set() else version
-            else:
+        due = self._filled_at is not None and time.monotonic() - self._filled_at >= _STILL_S
+        if version == self._filled_version and not due:
+            return True
+        with vectors.filling(wait=False) as mine:
+            if not mine:
                 wanted = self._source.ids()
-                self._progress(len(wanted & self._dense.store.passages()), len(wanted))
+                self._progress(len(wanted & vectors.passages()), len(wanted))
+            elif version == self._filled_version:
+                sweep(self._source, vectors)
+                self._filled_at = None
+            else:
+                stopped = self._closing.is_set
+                fill(self._source, self._dense.embedder, vectors, progress=self._progress, stopped=stopped)
+                self._filled_version = None if stopped() else version
+                self._filled_at = time.monotonic()
+        return mine
 
     def _progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total

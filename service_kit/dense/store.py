@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from service_kit.dense.vector_index import full_identity, of_another_length, of_another_model
 from service_kit.dense.vectors import Matrix, from_bytes, to_bytes
-from service_kit.dense.windows import VERSION as WINDOWS_VERSION
-from service_kit.errors import VectorsMismatch
 
 FILE = "vectors.sqlite"
 _SCHEMA = """
@@ -21,9 +20,6 @@ CREATE TABLE IF NOT EXISTS windows
 CREATE UNIQUE INDEX IF NOT EXISTS of_passage ON windows (passage, n);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-_MOST_PARAMETERS = 500
-_MAPPED_BYTES = 2**30
-"""Of the file, read through the page cache: a search reads three hundred rows from all over it."""
 
 
 class Window(NamedTuple):
@@ -50,9 +46,7 @@ class VectorStore:
         self._lock = threading.Lock()
         with self._lock, self._db:
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
             self._db.executescript(_SCHEMA)
-        self._dimension = int(self._fact("dimension") or 0)
 
     def close(self) -> None:
         with self._lock:
@@ -61,21 +55,13 @@ class VectorStore:
     @property
     def dimension(self) -> int:
         """Numbers of a vector; 0 while there is none."""
-        if not self._dimension:
-            self._dimension = int(self._fact("dimension") or 0)
-        return self._dimension
+        return int(self._fact("dimension") or 0)  # never remembered: another process may drop all
 
     def check_identity(self, identity: str) -> None:
         """Raises VectorsMismatch when the vectors here are another model's."""
         stored = self._fact("identity")
-        if stored is not None and stored != _full(identity):
-            raise VectorsMismatch(
-                f"已有向量来自 {stored}，而现在设置的是 {_full(identity)}，两者不能混用：改回 YIJU_EMBEDDER，"
-                "或运行 python -m es_index --drop-vectors 后重建向量",
-                f"The stored vectors are of {stored}, but the settings name {_full(identity)}, and the two can not be "
-                "mixed: set YIJU_EMBEDDER back, or run python -m es_index --drop-vectors and have them made anew",
-                details={"stored": stored, "wanted": _full(identity)},
-            )
+        if stored is not None and stored != full_identity(identity):
+            raise of_another_model(stored, full_identity(identity))
 
     def add(self, identity: str, passages: Mapping[str, Matrix]) -> None:
         """Store passages' windows, by passage id, as one transaction; a passage that is there already stays as it is.
@@ -88,13 +74,10 @@ class VectorStore:
         self.check_identity(identity)
         dimension = next(iter(passages.values())).shape[1]
         if self.dimension not in (0, dimension):
-            raise VectorsMismatch(
-                f"模型 {identity} 的向量有 {dimension} 维，已有的是 {self.dimension} 维",
-                f"Vectors of {identity} have {dimension} numbers, the stored ones {self.dimension}",
-            )
+            raise of_another_length(identity, dimension, self.dimension)
         rows = [(one, n, to_bytes(vector)) for one, matrix in passages.items() for n, vector in enumerate(matrix)]
         with self._lock, self._db:
-            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (_full(identity),))
+            self._db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (full_identity(identity),))
             self._db.execute("INSERT OR IGNORE INTO facts VALUES ('dimension', ?)", (str(dimension),))
             self._db.executemany("INSERT OR IGNORE INTO windows (passage, n, vector) VALUES (?, ?, ?)", rows)
 
@@ -108,7 +91,6 @@ class VectorStore:
         with self._lock, self._db:
             self._db.execute("DELETE FROM windows")
             self._db.execute("DELETE FROM facts")
-            self._dimension = 0
 
     def passages(self) -> set[str]:
         """The ids of the passages that have their vectors."""
@@ -126,6 +108,11 @@ class VectorStore:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM windows WHERE key <= ?", (key,)).fetchone()[0])
 
+    def count_after(self, key: int) -> int:
+        """How many windows are stored after that key."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM windows WHERE key > ?", (key,)).fetchone()[0])
+
     def after(self, key: int, most: int) -> Rows:
         """The windows stored after that key, in the order in which they came, `most` at most."""
         with self._lock:
@@ -133,14 +120,6 @@ class VectorStore:
                 "SELECT key, passage, n, vector FROM windows WHERE key > ? ORDER BY key LIMIT ?", (key, most)
             ).fetchall()
         return self._rows(rows)
-
-    def by_key(self, keys: Sequence[int]) -> Rows:
-        """The windows of these keys that are still there."""
-        return self._rows(self._select("key", keys))
-
-    def by_passage(self, ids: Sequence[str]) -> Rows:
-        """All windows of these passages."""
-        return self._rows(self._select("passage", ids))
 
     def fact(self, name: str) -> str | None:
         """What was kept with `set_fact`."""
@@ -160,21 +139,5 @@ class VectorStore:
             row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def _select(self, column: str, values: Sequence[int] | Sequence[str]) -> list[tuple[int, str, int, bytes]]:
-        rows: list[tuple[int, str, int, bytes]] = []
-        for start in range(0, len(values), _MOST_PARAMETERS):
-            some = values[start : start + _MOST_PARAMETERS]
-            marks = ",".join("?" * len(some))
-            with self._lock:
-                rows += self._db.execute(
-                    f"SELECT key, passage, n, vector FROM windows WHERE {column} IN ({marks})",  # noqa: S608
-                    some,
-                ).fetchall()
-        return rows
-
     def _rows(self, rows: Sequence[tuple[int, str, int, bytes]]) -> Rows:
         return Rows([Window(*row[:3]) for row in rows], from_bytes([row[3] for row in rows], self.dimension or 1))
-
-
-def _full(identity: str) -> str:
-    return f"{identity} (windows {WINDOWS_VERSION})"

@@ -23,6 +23,7 @@ QUESTION_WORDS = frozenset(
     for line in (
         "的 了 是 在 和 与 有 被 于 由 位 种 个 年 少 一个 什么 是什么 是谁 是多 谁 哪 哪个 哪些 哪一",
         "多少 如何 怎么 怎样 为什么 吗 呢 请问 几 何 何时 哪里 哪年 哪位 哪种",
+        "什么时候 时候 什么时间 多久 多长时间 由谁",
     )
     for word in line.split()
 )

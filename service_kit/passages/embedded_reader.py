@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,13 @@ from service_kit.passages.ordering import Candidate, as_hits, ordered
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import named_in
 from service_kit.passages.selftest import DEPTH, own_question, probe, probe_analysis, probe_found
-from service_kit.passages.weights import MAX_QUESTION_LENGTH, weigh
+from service_kit.passages.weights import MAX_QUESTION_LENGTH, WeighedTerm, weigh
 from service_kit.words import Words
 
 logger = logging.getLogger(__name__)
+
+_WEIGHED = 64
+"""Questions whose terms are remembered."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,19 @@ class _Snapshot:
     stamp: tuple[int, int, int]
     searcher: tantivy.Searcher
     documents: int
+    weighed: dict[str, list[WeighedTerm]] = field(default_factory=dict, repr=False)
+    """The terms of questions lately asked: a search by words and meaning asks each twice."""
+
+    def terms(self, question: str) -> list[WeighedTerm]:
+        """The question's terms with how much each counts."""
+        known = self.weighed.get(question)
+        if known is None:
+            if len(self.weighed) >= _WEIGHED:
+                self.weighed.clear()
+            frequency = self.searcher.doc_freq
+            known = weigh(question_terms(question), self.documents, lambda term: int(frequency("terms", term)))
+            self.weighed[question] = known
+        return known
 
 
 class EmbeddedReader:
@@ -108,13 +124,8 @@ class EmbeddedReader:
         references = named_in(question)
         with self._unusable_when_broken():
             snapshot = self._filled_snapshot()
-            searcher = snapshot.searcher
-            terms = weigh(
-                question_terms(question),
-                snapshot.documents,
-                lambda term: int(searcher.doc_freq("terms", term)),
-            )
-            candidates = find(CandidateSearch(self._schema, searcher, terms, references, filters, today))
+            terms = snapshot.terms(question)
+            candidates = find(CandidateSearch(self._schema, snapshot.searcher, terms, references, filters, today))
         idf = {term.term: term.idf for term in terms}
         best_possible = (K1 + 1) * sum(term.repeats * term.idf for term in terms)
         ranked = ordered(candidates, references, filters.day(today), top_k)

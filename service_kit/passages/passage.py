@@ -55,7 +55,12 @@ class Passage:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Passage":
-        return cls(**_DECODER.raw_decode(data.decode())[0])  # half the time of json.loads: a search reads 200
+        # A search reads 200: raw_decode takes half the time of json.loads, and a frozen class sets fields by calls.
+        passage = object.__new__(cls)
+        passage.__dict__.update(_NOTHING)
+        passage.__dict__.update(_DECODER.raw_decode(data.decode())[0])
+        return passage
 
 
 NAMES = tuple(field.name for field in fields(Passage))
+_NOTHING = dict.fromkeys(NAMES)

@@ -19,7 +19,6 @@ from rag_server.fence import new_boundary
 from rag_server.llm import LLMService
 from rag_server.room import Model
 from rag_server.turn import Evidence, Retrieved, Understood
-from rag_server.understand import language_of
 from rag_server.worked_examples import REPETITION_PENALTY, STOPS, completion_prompt
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
@@ -27,6 +26,7 @@ from service_kit.errors import DependencyDown, GenerationFailed
 from service_kit.generation import Sampling
 from service_kit.passages.analysis import question_terms
 from service_kit.settings import load_settings
+from service_kit.words import language_of
 from tools.evaluation.attacks import Attack, attacks
 from tools.evaluation.table import Table
 

@@ -1,82 +1,122 @@
 """The figures that the engine has to reach, each with the bound that the raw forward passes give."""
 
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tools.llm_bench.clients import Figures
-from tools.llm_bench.references import References
+from tools.llm_bench.references import Cost
+from tools.llm_bench.rounds import Round, Stall
+
+SHARE = 0.85
+"""Of the bound, that has to be reached."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """`value` has to be at least `bar`, or at most if `upper`."""
+    """`value` has to be at least `bar`, or at most if `upper`: both by the wall's clock, or both by processor time."""
 
     name: str
     value: float
     bar: float
     upper: bool
     how: str
-    by_cpu: float | None = None
-    """The same ratio of the servers' processor times: what it would be on a machine where nothing else runs."""
+    by_cpu: tuple[float, float] | None = None
+    """`value` and `bar` by processor time: as on a machine where nothing else runs."""
 
     @property
     def reached(self) -> bool:
         return self.value <= self.bar if self.upper else self.value >= self.bar
 
 
-@dataclass(frozen=True)
-class Measured:
-    """All that a run gave."""
-
-    figures: list[Figures]
-    reused_ttft_s: float
-    fresh_ttft_s: float
-    stall_s: float
-
-    def of(self, engine: str, workload: str, clients: int) -> Figures:
-        return next(
-            one for one in self.figures if (one.engine, one.workload, one.clients) == (engine, workload, clients)
-        )
+Clock = Callable[[Cost | Figures], float]
+Ratio = Callable[[Round, Clock], float]
 
 
-def bars(raw: References, run: Measured, *, has_fast_bf16: bool) -> list[Bar]:
-    one, ten, many = (run.of("batch", "short", clients) for clients in (1, 10, 32))
-    serial, serial_rag = run.of("serial", "short", 10), run.of("serial", "rag", 10)
-    rag = run.of("batch", "rag", 10)
-    speedup, bound = ten.tokens_per_s / serial.tokens_per_s, 10 * raw.step_1 / raw.step_10
-    slower, steps = ten.mean_s / one.mean_s, raw.step_10 / raw.step_1
-    cheaper, dearer = (ten.tokens / ten.cpu_s) / (serial.tokens / serial.cpu_s), ten.cpu_s / one.cpu_s
-    batched_s = 10 * raw.prefill_900 + rag.tokens / 10 * raw.long_step_10
-    rag_bound = serial_rag.wall_s / batched_s
-    widening = 3.2 * raw.step_10 / raw.step_32
+def wall(one: Cost | Figures) -> float:
+    return one.wall_s
+
+
+def cpu(one: Cost | Figures) -> float:
+    return one.cpu_s
+
+
+def short_bars(rounds: Sequence[Round], *, has_fast_bf16: bool) -> list[Bar]:
+    """Of 10 clients over `serial` and over 1, of 32 over 10."""
+
+    def faster(one: Round, clock: Clock) -> float:
+        return _speed(one.of("batch", 10), clock) / _speed(one.of("serial", 10), clock)
+
+    def slower(one: Round, clock: Clock) -> float:
+        return _latency(one.of("batch", 10), clock) / _latency(one.of("batch", 1), clock)
+
+    def wider(one: Round, clock: Clock) -> float:
+        return _speed(one.of("batch", 32), clock) / _speed(one.of("batch", 10), clock)
+
+    def steps(one: Round, clock: Clock) -> float:
+        return clock(one.raw["step_10"]) / clock(one.raw["step_1"])
+
+    def widening(one: Round, clock: Clock) -> float:
+        return 3.2 * clock(one.raw["step_10"]) / clock(one.raw["step_32"])
+
     found = [
-        Bar("tokens/s at 10 clients over serial", speedup, 0.85 * bound, False, f"0.85 x bound {bound:.2f}", cheaper),
-        Bar("mean latency at 10 over 1", slower, 1.15 * steps, True, f"1.15 x step ratio {steps:.2f}", dearer),
-        Bar(
-            "ten distinct 900-token prompts over serial",
-            serial_rag.wall_s / rag.wall_s,
-            0.85 * rag_bound,
-            False,
-            f"0.85 x bound {rag_bound:.2f}; by processor time bound {serial_rag.cpu_s / batched_s:.2f}",
-            serial_rag.cpu_s / rag.cpu_s,
-        ),
-        Bar("third turn's TTFT over no reuse", run.reused_ttft_s / run.fresh_ttft_s, 0.35, True, "2,000-token history"),
-        Bar(
-            "tokens/s at 32 clients over 10",
-            many.tokens_per_s / ten.tokens_per_s,
-            0.85 * widening,
-            False,
-            f"0.85 x bound {widening:.2f}",
-            (many.tokens / many.cpu_s) / (ten.tokens / ten.cpu_s),
-        ),
-        Bar(
-            "longest stall, s",
-            run.stall_s,
-            raw.chunk + 3 * raw.step_1,
-            True,
-            f"chunk {raw.chunk:.3f} + 3 x step {raw.step_1:.3f}",
-        ),
+        _bar("tokens/s at 10 clients over serial", rounds, faster, lambda one, clock: 10 / steps(one, clock)),
+        _bar("mean latency at 10 over 1", rounds, slower, steps, 1.15),
+        _bar("tokens/s at 32 clients over 10", rounds, wider, widening),
     ]
     if has_fast_bf16:
-        found.append(Bar("tokens/s at 10 clients over serial, AVX512-bf16", speedup, 6.0, False, "absolute", cheaper))
-        found.append(Bar("mean latency at 10 over 1, AVX512-bf16", slower, 1.8, True, "absolute", dearer))
+        found.append(_absolute("tokens/s at 10 clients over serial, AVX512-bf16", rounds, faster, 6.0))
+        found.append(_absolute("mean latency at 10 over 1, AVX512-bf16", rounds, slower, 1.8, upper=True))
     return found
+
+
+def rag_bars(rounds: Sequence[Round]) -> list[Bar]:
+    """Of ten distinct 900-token prompts: the time of `serial` over that of `batch`, or of the passes it has to make."""
+
+    def faster(one: Round, clock: Clock) -> float:
+        return clock(one.of("serial", 10)) / clock(one.of("batch", 10))
+
+    def bound(one: Round, clock: Clock) -> float:
+        steps = one.of("batch", 10).tokens / 10
+        passes = 10 * clock(one.raw["prefill_900"]) + steps * clock(one.raw["long_step_10"])
+        return clock(one.of("serial", 10)) / passes
+
+    return [_bar("ten distinct 900-token prompts over serial", rounds, faster, bound)]
+
+
+def reuse_bars(reused_ttft_s: float, fresh_ttft_s: float) -> list[Bar]:
+    value = reused_ttft_s / fresh_ttft_s
+    return [Bar("third turn's TTFT over no reuse", value, 0.35, upper=True, how="2,000-token history")]
+
+
+def stall_bars(stalls: Sequence[Stall]) -> list[Bar]:
+    """The medians of all three, by the wall's clock."""
+    chunk, step = (statistics.median(one.raw[name].wall_s for one in stalls) for name in ("chunk", "step_1"))
+    value = statistics.median(one.seconds for one in stalls)
+    how = f"chunk {chunk:.3f} + 3 x step {step:.3f}"
+    return [Bar("longest stall, s", value, chunk + 3 * step, upper=True, how=how)]
+
+
+def _speed(one: Figures, clock: Clock) -> float:
+    return one.tokens / clock(one)
+
+
+def _latency(one: Figures, clock: Clock) -> float:
+    return one.mean_s if clock is wall else clock(one)
+
+
+def _median(rounds: Sequence[Round], ratio: Ratio, clock: Clock) -> float:
+    return statistics.median(ratio(one, clock) for one in rounds)
+
+
+def _bar(name: str, rounds: Sequence[Round], value: Ratio, bound: Ratio, over: float | None = None) -> Bar:
+    """At least SHARE of the bound; with `over`, at most so many times the bound."""
+    share = over or SHARE
+    by_wall, by_cpu = ((_median(rounds, value, clock), share * _median(rounds, bound, clock)) for clock in (wall, cpu))
+    how = f"{share:g} x bound {by_wall[1] / share:.2f}"
+    return Bar(name, *by_wall, upper=over is not None, how=how, by_cpu=by_cpu)
+
+
+def _absolute(name: str, rounds: Sequence[Round], value: Ratio, bar: float, *, upper: bool = False) -> Bar:
+    by_cpu = (_median(rounds, value, cpu), bar)
+    return Bar(name, _median(rounds, value, wall), bar, upper=upper, how="absolute", by_cpu=by_cpu)

@@ -4,8 +4,9 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import requests
@@ -62,6 +63,7 @@ def _note(line: bytes, done: Answered, now: float) -> None:
 class Server(NamedTuple):
     """An llm_server process: where it listens, and how much processor time it has used."""
 
+    engine: str
     url: str
     cpu_s: Callable[[], float]
 
@@ -90,14 +92,7 @@ Talk = Callable[[], list[Answered]]
 """What one client does: it asks, once or several times in turn."""
 
 
-def run_together(
-    server: Server,
-    engine: str,
-    workload: str,
-    talks: Sequence[Talk],
-    *,
-    spacing_s: float = 0.0,
-) -> Figures:
+def run_together(server: Server, workload: str, talks: Sequence[Talk], *, spacing_s: float = 0.0) -> Figures:
     """All at once, one client each, or one every `spacing_s` seconds."""
     answers: list[list[Answered]] = [[] for _ in talks]
 
@@ -119,7 +114,7 @@ def run_together(
     seconds = sorted(answer.seconds for answer in done)
     return Figures(
         workload,
-        engine,
+        server.engine,
         len(talks),
         sum(answer.tokens for answer in done) / wall,
         statistics.mean(seconds),
@@ -131,3 +126,18 @@ def run_together(
         sum(answer.tokens for answer in done),
         statistics.mean(answer.prompt_tokens for answer in done),
     )
+
+
+def pooled(several: Iterable[Figures]) -> list[Figures]:
+    """The medians of those of the same workload, engine and number of clients."""
+    groups: defaultdict[tuple[str, str, int], list[Figures]] = defaultdict(list)
+    for one in several:
+        groups[(one.workload, one.engine, one.clients)].append(one)
+    return [merged(group, statistics.median) for group in groups.values()]
+
+
+def merged(alike: Sequence[Figures], how: Callable[[list[float]], float]) -> Figures:
+    """Each number by `how` (a mean, a median), of figures of one workload, engine and number of clients."""
+    numbers = [each.name for each in fields(Figures) if each.name not in {"workload", "engine", "clients"}]
+    values: dict[str, Any] = {name: how([getattr(one, name) for one in alike]) for name in numbers}
+    return replace(alike[0], **values)

@@ -19,6 +19,7 @@ def plot(figures: list[Figures], path: Path) -> None:
     for column, (workload, title) in enumerate(_TITLES.items()):
         for engine, colour in _COLOURS.items():
             rows = [one for one in figures if (one.workload, one.engine) == (workload, engine)]
+            rows.sort(key=lambda one: one.clients)
             clients, look = [one.clients for one in rows], {"marker": "o", "color": colour, "label": engine}
             axes[0, column].plot(clients, [one.tokens_per_s for one in rows], **look)
             axes[1, column].plot(clients, [one.mean_s for one in rows], **look)

@@ -1,41 +1,35 @@
 """Raw forward passes of the model, without scheduling or HTTP: what the bars are measured against.
 
-The passes go through the engine's own cache, whose steps are quicker than those of transformers' DynamicCache (both
-are stated): a bound from the slower ones would be easier to reach.
+The passes go through the engine's own cache, whose ten-row steps are quicker than those of transformers' DynamicCache
+(both are stated): a bound from the slower ones would be easier to reach.
 """
 
-import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import torch
 from transformers import DynamicCache
 
-from llm_server.batch.kv_cache import KvBlock
 from llm_server.batch.model_runner import ModelRunner
 from llm_server.model.loading import load_model
 from service_kit.settings import load_settings
 
-SHORT, LONG = 108, 916
+ANSWERED, LONG_ANSWERED = 108, 916
 """Tokens in the middle of an answer to a short and to a RAG-length prompt."""
-STEPS = 15
+STEPS = 12
 
 
-@dataclass(frozen=True)
-class References:
-    """Medians, in seconds of processor time, which is the time it takes where nothing else runs."""
+class Cost(NamedTuple):
+    """Seconds of one pass, the mean over several: what a stretch of work is made of, disturbances included."""
 
-    step_1: float
-    step_10: float
-    step_32: float
-    long_step_10: float
-    prefill_900: float
-    chunk: float
-    """One prefill chunk at the end of a 900-token prompt."""
-    dynamic_step_1: float
-    """As step_1 and step_10, with transformers' DynamicCache."""
-    dynamic_step_10: float
+    wall_s: float
+    cpu_s: float
+    """Processor time of the thread, which computes alone."""
+
+
+Costs = dict[str, Cost]
+Pass = Callable[[], object]
 
 
 class Measurer:
@@ -48,64 +42,71 @@ class Measurer:
         self._chunk = chunk
 
     @torch.inference_mode()
-    def measure(self) -> References:
-        return References(
-            step_1=self._step(1, SHORT),
-            step_10=self._step(10, SHORT),
-            step_32=self._step(32, SHORT),
-            long_step_10=self._step(10, LONG),
-            prefill_900=median_s(lambda: self._read(self._runner.new_block(900), 900), 3),
-            chunk=self._last_chunk(),
-            dynamic_step_1=self._dynamic_step(1),
-            dynamic_step_10=self._dynamic_step(10),
-        )
+    def short(self) -> Costs:
+        """Decode steps of 1, 10 and 32 rows in the middle of short answers, in turn."""
+        return mean_costs({f"step_{rows}": self._step(rows, ANSWERED) for rows in (1, 10, 32)}, STEPS)
 
     @torch.inference_mode()
-    def ten_rows(self) -> float:
-        return self._step(10, SHORT)
+    def rag(self) -> Costs:
+        """The whole of a 900-token prompt in one pass, and decode steps of ten such rows, in turn."""
+        step = self._step(10, LONG_ANSWERED)
+        costs = mean_costs({"prefill_900": self._prefill, "steps": lambda: [step() for _ in range(STEPS // 2)]}, 2)
+        return {"prefill_900": costs["prefill_900"], "long_step_10": Cost(*(2 * one / STEPS for one in costs["steps"]))}
 
-    def _step(self, rows: int, length: int) -> float:
-        block = self._runner.new_block(0)
-        alone = self._runner.new_block(length)
-        self._read(alone, length)
-        block.join([alone.row(0)] * rows, length + STEPS + 3)
-        return median_s(lambda: self._runner.forward([[7]] * rows, block, length + STEPS + 3), STEPS)
-
-    def _last_chunk(self) -> float:
-        def once() -> float:
-            block = self._runner.new_block(900)
-            self._read(block, 900 - self._chunk)
-            return timed_s(lambda: self._runner.forward([_ids(self._chunk)], block, 900))
-
-        return statistics.median(once() for _ in range(3))
-
-    def _read(self, block: KvBlock, tokens: int) -> None:
+    @torch.inference_mode()
+    def stall(self) -> Costs:
+        """One chunk at the end of a 900-token prompt (all of it, if the chunk is longer), and a decode step of one."""
+        block, chunk = self._runner.new_block(900), min(self._chunk, 900)
         block.begin([])
-        self._runner.forward([_ids(tokens)], block, tokens)
+        if chunk < 900:
+            self._runner.forward([_ids(900 - chunk)], block, 900)
+        passes = {"chunk": lambda: self._runner.forward([_ids(chunk)], block, 900)}
+        return mean_costs(passes, 1, warm_up=False) | mean_costs({"step_1": self._step(1, ANSWERED)}, STEPS)
 
-    def _dynamic_step(self, rows: int) -> float:
+    @torch.inference_mode()
+    def ten_rows(self) -> Costs:
+        """Decode steps with the engine's cache and with transformers' DynamicCache, in turn."""
+        return mean_costs({"own cache": self._step(10, ANSWERED), "DynamicCache": self._dynamic_step(10)}, STEPS)
+
+    def _prefill(self) -> None:
+        block = self._runner.new_block(900)
+        block.begin([])
+        self._runner.forward([_ids(900)], block, 900)
+
+    def _step(self, rows: int, length: int) -> Pass:
+        """A pass that makes one more token for each of so many rows, from `length` tokens on."""
+        block, alone, most = self._runner.new_block(0), self._runner.new_block(length), length + STEPS + 1
+        alone.begin([])
+        self._runner.forward([_ids(length)], alone, length)
+        block.join([alone.row(0)] * rows, most)
+        return lambda: self._runner.forward([[7]] * rows, block, most)
+
+    def _dynamic_step(self, rows: int) -> Pass:
         cache = DynamicCache(config=self._model.config)
-        ids = torch.tensor([_ids(SHORT)] * rows)
+        ids = torch.tensor([_ids(ANSWERED)] * rows)
         self._model(input_ids=ids, past_key_values=cache, logits_to_keep=1)
-        step = ids[:, :1]
-        return median_s(lambda: self._model(input_ids=step, past_key_values=cache, logits_to_keep=1), STEPS)
+        return lambda: self._model(input_ids=ids[:, :1], past_key_values=cache, logits_to_keep=1)
 
 
-def pooled(measured: list[References]) -> References:
-    """The median of each figure over several times of measuring."""
-    return References(**{name: statistics.median(getattr(one, name) for one in measured) for name in vars(measured[0])})
+def mean_costs(passes: Mapping[str, Pass], times: int, *, warm_up: bool = True) -> Costs:
+    """The passes are made in turn, so that a disturbance hits all of them."""
+    spent = {name: [0.0, 0.0] for name in passes}
+    for turn in range(-warm_up, times):
+        for name, run in passes.items():
+            wall, cpu = time.perf_counter(), time.thread_time()
+            run()
+            if turn >= 0:
+                spent[name][0] += time.perf_counter() - wall
+                spent[name][1] += time.thread_time() - cpu
+    return {name: Cost(wall / times, cpu / times) for name, (wall, cpu) in spent.items()}
 
 
-def median_s(run: Callable[[], object], times: int) -> float:
-    run()
-    return statistics.median(timed_s(run) for _ in range(times))
-
-
-def timed_s(run: Callable[[], object]) -> float:
-    """Of this thread's processor time, in which it computes alone: what others do on the machine does not count."""
-    began = time.thread_time()
-    run()
-    return time.thread_time() - began
+def averaged(*several: Costs) -> Costs:
+    """Of the same passes."""
+    return {
+        name: Cost(*(sum(values) / len(several) for values in zip(*(one[name] for one in several), strict=True)))
+        for name in several[0]
+    }
 
 
 def _ids(tokens: int) -> list[int]:

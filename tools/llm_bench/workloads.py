@@ -1,10 +1,10 @@
 """What the clients ask: conversations of a wanted length in SmolLM2's tokens, none like another."""
 
 import random
-import statistics
 import threading
 import time
 from itertools import count, pairwise
+from typing import NamedTuple
 
 import requests
 
@@ -14,7 +14,18 @@ _WORDS = (
     "river budget market winter garden bridge council paper forest engine school harbour letter window island mirror "
     "castle lesson planet rocket doctor signal kitchen village bottle summer travel animal circle museum"
 )
-SHORT_TOKENS, RAG_TOKENS = 76, 900
+
+
+class Workload(NamedTuple):
+    """One question to one answer, in tokens; an answer may end earlier."""
+
+    name: str
+    prompt_tokens: int
+    max_tokens: int
+
+
+SHORT, RAG = Workload("short", 76, 64), Workload("rag", 900, 32)
+
 _serial_numbers = count(1)
 
 
@@ -38,9 +49,8 @@ def conversation(url: str, tokens: int, history: Messages | None = None) -> Mess
     return messages(low)
 
 
-def single(url: str, tokens: int, max_tokens: int) -> Talk:
+def single(url: str, messages: Messages, max_tokens: int) -> Talk:
     """One question."""
-    messages = conversation(url, tokens)
     return lambda: [ask(url, messages, max_tokens)]
 
 
@@ -84,17 +94,13 @@ def third_turn_ttft(url: str) -> tuple[float, float]:
 def longest_stall(url: str) -> float:
     """The longest pause of a stream while a RAG-length prompt is admitted, seconds."""
     stream = Answered()
-    running = threading.Thread(target=ask, args=(url, conversation(url, SHORT_TOKENS), 160, stream))
+    running = threading.Thread(target=ask, args=(url, conversation(url, SHORT.prompt_tokens), 160, stream))
     running.start()
     while len(stream.at) < 10:
         time.sleep(0.01)
     before = len(stream.at)
-    ask(url, conversation(url, RAG_TOKENS), 2)
+    ask(url, conversation(url, RAG.prompt_tokens), 2)
     after = len(stream.at)
     running.join()
     at = stream.at[before - 1 : after + 1]
     return max(later - earlier for earlier, later in pairwise(at))
-
-
-def median_stall(url: str, times: int) -> float:
-    return statistics.median(longest_stall(url) for _ in range(times))
