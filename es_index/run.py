@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from es_index.report import Failure, Report
 from es_index.scan import Listing, list_files, read_passage, readable_name
@@ -17,10 +15,14 @@ from service_kit.settings import Settings
 from service_kit.words import Words
 
 BATCH = 2000
-"""Files between two commits."""
+"""Files that are read, marked as pending and handed to the engine together."""
+BATCH_BYTES = 4_000_000
+"""Characters of their passages: a batch of long ones ends earlier."""
+COMMIT = 10_000
+"""Stored passages from which on a commit is due: until then nothing is seen, and a killed run does it again."""
+COMMIT_BYTES = 64_000_000
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
-Item = TypeVar("Item")
 
 _ALLOW_ZH = "，而索引中有来自它的段落；确要全部移除请加 --allow-empty"
 _ALLOW_EN = ", but the index holds passages from it; if they are all to go, add --allow-empty"
@@ -125,6 +127,10 @@ class Run:
         self._directory = directory
         self._earlier = earlier
         self._saw_all = True
+        # Since the last commit: what each file holds, what was stored of it.
+        self._holds: dict[Path, str] = {}
+        self._stored: set[str] = set()
+        self._waiting_bytes = 0
         self.report = Report(readable_name(directory), index_id=writer.index_id)
 
     def match_manifest_with_index(self, data: Path, ids: IndexIds) -> None:
@@ -141,13 +147,22 @@ class Run:
         self._manifest.reset(index_id)
 
     def store(self, files: Iterable[Path], untouched: Collection[Path]) -> None:
-        """Read all files but the untouched ones and store what is new or changed, a batch a commit."""
+        """Read all files but the untouched ones and store what is new or changed. The engine may take up a batch while
+        the next one is read; the manifest is told at each commit."""
         known = self._manifest.files(self._directory)
         kept = known.keys() & set(untouched)
-        for batch in _batches(files, BATCH):
-            to_read = [file for file in batch if file not in kept]
-            self.report.unchanged += len(batch) - len(to_read)
-            self._store_batch(to_read, known)
+        self.report.unchanged += len(kept)
+        batch = _Batch()
+        for file in files:
+            if file in kept:
+                continue
+            if (passage := self._read(file, known.get(file))) is not None:
+                batch.add(file, passage)
+            if batch.is_full:
+                self._hand_over(batch)
+                batch = _Batch()
+        self._hand_over(batch)
+        self._commit()
 
     def finish(self, listing: Listing) -> None:
         """Take out what no file holds any more, provided that all files were seen.
@@ -164,46 +179,60 @@ class Run:
             self._settle()
         self.report.passages = self._manifest.passages()
 
-    def _store_batch(self, files: Iterable[Path], known: Mapping[Path, str]) -> None:
-        holds: dict[Path, str] = {}
-        stored: set[str] = set()
-        for file in files:
-            try:
-                passage, readable = read_passage(self._directory, file), True
-            except UnreadableFile as fault:  # what was indexed from it before stays
-                self._fail(file, fault)
-                kept = self._earlier(file)
-                if kept is None:
-                    continue
-                passage, readable = kept, False
-            before = known.get(file)
-            if before == passage.id:
-                self.report.unchanged += 1
-                continue
-            if readable:
-                (self.report.new if before is None else self.report.changed).append(readable_name(file))
-            holds[file] = passage.id
-            # A passage that several files hold is stored once, under the name of the first.
-            if passage.id not in stored and self._manifest.is_first_holder(self._directory, file, passage.id):
-                stored.add(passage.id)
-                self._writer.upsert([passage])
-        if holds:
-            self._manifest.mark_pending(self._directory, stored)
-            try:
-                self._writer.commit()
-            except PassagesRejected as error:
-                self._refuse(error.reasons, holds, stored)
-            self._manifest.record(self._directory, holds, stored)
+    def _read(self, file: Path, before: str | None) -> Passage | None:
+        """The passage to store for a file; None when there is nothing to do. `before`: the id that it had."""
+        try:
+            passage, readable = read_passage(self._directory, file), True
+        except UnreadableFile as fault:  # what was indexed from it before stays
+            self._fail(file, fault)
+            kept = self._earlier(file)
+            if kept is None:
+                return None
+            passage, readable = kept, False
+        if before == passage.id:
+            self.report.unchanged += 1
+            return None
+        if readable:
+            (self.report.new if before is None else self.report.changed).append(readable_name(file))
+        return passage
 
-    def _refuse(self, reasons: Mapping[str, str], holds: dict[Path, str], stored: set[str]) -> None:
+    def _hand_over(self, batch: "_Batch") -> None:
+        """To the engine, after the manifest has marked it. A passage that several files hold is stored once, under the
+        name of the first."""
+        held = self._manifest.held({passage.id for passage in batch.passages.values()})
+        to_store: dict[str, Passage] = {}
+        for file, passage in batch.passages.items():
+            self._holds[file] = passage.id
+            if passage.id in self._stored or passage.id in to_store:
+                continue
+            if passage.id not in held or self._manifest.is_first_holder(self._directory, file, passage.id):
+                to_store[passage.id] = passage
+        self._manifest.mark_pending(self._directory, to_store)
+        self._writer.upsert(to_store.values())
+        self._stored.update(to_store)
+        self._waiting_bytes += batch.size
+        if len(self._holds) >= COMMIT or self._waiting_bytes >= COMMIT_BYTES:
+            self._commit()
+
+    def _commit(self) -> None:
+        if not self._holds:
+            return
+        try:
+            self._writer.commit()
+        except PassagesRejected as error:
+            self._refuse(error.reasons)
+        self._manifest.record(self._directory, self._holds, self._stored)
+        self._holds, self._stored, self._waiting_bytes = {}, set(), 0
+
+    def _refuse(self, reasons: Mapping[str, str]) -> None:
         """The engine does not take these ids: the files that hold them keep what was indexed from them before."""
-        for file in [file for file, passage_id in holds.items() if passage_id in reasons]:
-            why = reasons[holds.pop(file)]
+        for file in [file for file, passage_id in self._holds.items() if passage_id in reasons]:
+            why = reasons[self._holds.pop(file)]
             for kept in (self.report.new, self.report.changed):
                 if readable_name(file) in kept:
                     kept.remove(readable_name(file))
             self._fail(file, UnreadableFile(f"索引拒绝了这一段落：{why}", f"The index refuses this passage: {why}"))
-        stored.difference_update(reasons)
+        self._stored.difference_update(reasons)
 
     def _settle(self) -> None:
         pending = self._manifest.pending(self._directory)
@@ -236,7 +265,17 @@ def _read_again(holders: Mapping[str, Holder | None]) -> Iterator[Passage]:
                     yield passage
 
 
-def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    rest = iter(items)
-    while batch := list(islice(rest, size)):
-        yield batch
+class _Batch:
+    """Passages by file, for one step."""
+
+    def __init__(self) -> None:
+        self.passages: dict[Path, Passage] = {}
+        self.size = 0
+
+    def add(self, file: Path, passage: Passage) -> None:
+        self.passages[file] = passage
+        self.size += len(passage.text)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.passages) >= BATCH or self.size >= BATCH_BYTES

@@ -34,11 +34,8 @@ def list_files(directory: Path) -> Listing:
 
     for parent, children, names in os.walk(directory, onerror=keep):
         children[:] = [name for name in children if not name.startswith(".")]
-        files.extend(
-            Path(parent, name).relative_to(directory)
-            for name in names
-            if name.lower().endswith(".txt") and not name.startswith(".")
-        )
+        below = Path(parent).relative_to(directory)
+        files.extend(below / name for name in names if name.lower().endswith(".txt") and not name.startswith("."))
     return Listing(tuple(sorted(files, key=bytes)), tuple(faults))
 
 
@@ -60,7 +57,7 @@ def read_passage(directory: Path, file: Path) -> Passage:
             raise UnreadableFile("不是普通文件", "Not a regular file")
         if facts.st_size > MAX_BYTES:
             raise too_large()
-        with path.open("rb") as opened:
+        with path.open("rb", buffering=0) as opened:
             data = opened.read()
     except OSError as error:
         raise _unreachable(error) from None
@@ -69,7 +66,13 @@ def read_passage(directory: Path, file: Path) -> Passage:
 
 def readable_name(path: Path) -> str:
     """A path as text: names from other systems are GB18030 (what old Chinese archives hold) or show escapes."""
-    name = os.fsencode(path)
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(path)
+    else:
+        return text
     for codec in ("utf-8", "gb18030"):
         try:
             return name.decode(codec)

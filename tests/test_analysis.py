@@ -1,7 +1,12 @@
 """The terms of passages and questions."""
 
-import pytest
+import unicodedata
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service_kit.passages import analysis
 from service_kit.passages.analysis import passage_terms, question_terms, sentence_terms
 
 
@@ -49,3 +54,14 @@ def test_long_runs_are_cut() -> None:
 def test_terms_hold_no_white_space() -> None:
     text = "".join(chr(code) for code in (*range(1, 0x3100), *range(0xFF00, 0xFFFF))) * 2
     assert all(term.split() == [term] for term in sentence_terms(text) + question_terms(text))
+
+
+@given(
+    st.text(
+        st.sampled_from("专项，。A１ab\u200b\u0301\u0308ｶﾞΣσ\u1100\u1161가㈱ﬁİ豈\U0002f800 \n") | st.characters(),
+        max_size=30,
+    )
+)
+def test_folding_by_pieces_is_folding_the_whole(text: str) -> None:
+    whole = unicodedata.normalize("NFKC", analysis._INVISIBLE.sub("", text)).lower()
+    assert analysis.fold(text) == whole

@@ -1,6 +1,8 @@
 """What is Elasticsearch's own: indices behind an alias, bulks, clear words about an index that is not usable."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +14,11 @@ from flask import Flask, Response, jsonify
 from es_index.run import index_directory
 from service_kit.errors import IndexingError, IndexUnavailable
 from service_kit.passages import Passage, elastic_mapping, open_reader, open_writer
-from service_kit.passages.elastic_bulk import bulk
+from service_kit.passages.elastic_bulk import Await, Bulk
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_encoding import Operation
 from service_kit.passages.elastic_indices import Indices
+from service_kit.passages.elastic_writer import ElasticWriter
 from service_kit.settings import Settings
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
 from tests.servers import served
@@ -129,15 +132,19 @@ def test_a_refused_document_does_not_stop_the_rest(settings: Settings, client: E
     name = f"{settings.es_index}-refusing"
     client.indices.create(index=name, mappings={"properties": {"number": {"type": "integer"}}})
 
-    def operations(lines: Sequence[bytes]) -> list[Operation]:
-        head = b'{"index": {"_id": "%d"}}\n{"number": %s}'
-        return [Operation(str(at), head % (at, value)) for at, value in enumerate(lines)]
+    def operations(values: Sequence[object]) -> Await:
+        head = '{"index": {"_id": "%s"}}\n{"number": %s}'
+        made = [Operation(str(value), (head % (value, json.dumps(value))).encode()) for value in values]
+        return lambda: made
 
     try:
-        refused = bulk(client, name, (json.dumps(value).encode() for value in (1, "nine", 3)), operations)
+        with closing(Bulk(client, name, operations)) as bulk:
+            for value in (1, "nine", 3):
+                bulk.add(str(value), value, 1)
+            refused = bulk.finish()
         client.indices.refresh(index=name)
-        assert list(refused) == ["1"]
-        assert "number" in refused["1"]
+        assert list(refused) == ["nine"]
+        assert "number" in refused["nine"]
         assert client.count(index=name)["count"] == 2
     finally:
         client.indices.delete(index=name)
@@ -163,13 +170,34 @@ def test_refused_files_are_reported_and_stored_later(
     assert count(settings) == 2
 
 
-@pytest.mark.parametrize("analysis", ["ik", "client"])
-def test_clients_cut_in_worker_processes(settings: Settings, analysis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_are_cut_in_worker_processes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
-    settings = settings.model_copy(update={"es_analysis": analysis})
-    write(settings, DEBT, GENERAL)
+    settings = settings.model_copy(update={"es_analysis": "client"})
+    with closing(ElasticWriter(settings)) as writer:
+        writer.upsert([DEBT])
+        ready = writer._workers._ready
+        assert ready is not None
+        assert ready.result(60) != os.getpid()
+        # Cut in this process, they would need this.
+        monkeypatch.setattr("service_kit.passages.elastic_mapping.analysis", None)
+        writer.upsert([GENERAL])
+        writer.commit()
+        monkeypatch.undo()
     with closing(open_reader(settings)) as reader:
         assert reader.search("财预2016 155号", 1).hits[0].passage == DEBT
+
+
+def test_a_worker_that_is_killed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
+    settings = settings.model_copy(update={"es_analysis": "client"})
+    with closing(ElasticWriter(settings)) as writer:
+        writer.upsert([DEBT])
+        ready = writer._workers._ready
+        assert ready is not None
+        os.kill(ready.result(60), signal.SIGKILL)
+        writer.upsert([GENERAL])
+        writer.commit()
+    assert count(settings) == 2
 
 
 def test_a_server_without_ik(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

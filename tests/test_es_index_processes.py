@@ -153,7 +153,7 @@ import es_index.run
 from service_kit.passages.embedded_writer import EmbeddedWriter
 from service_kit.passages.manifest import Manifest
 owner, name, when, nth = sys.argv[1:5]
-es_index.run.BATCH = 10
+es_index.run.BATCH = es_index.run.COMMIT = 2
 cls = {"Manifest": Manifest, "EmbeddedWriter": EmbeddedWriter}[owner]
 step, calls = getattr(cls, name), 0
 def dying(*args):
@@ -268,7 +268,7 @@ def has_begun(process: subprocess.Popen[bytes], data: Path) -> bool:
 _SMALL_BATCHES = """
 import sys
 import es_index.run
-es_index.run.BATCH = 100
+es_index.run.BATCH, es_index.run.COMMIT = 50, 100
 from es_index.__main__ import main
 main(sys.argv[1:])
 """

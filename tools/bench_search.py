@@ -1,9 +1,12 @@
-"""Times searching with the embedded engine: `python -m tools.bench_search BENCH_DIR [--json FILE]`.
+"""Times searching: `python -m tools.bench_search BENCH_DIR [--engine elasticsearch] [--json FILE]`.
 
 BENCH_DIR holds the passages and queries of the two retrieval benches. Without more, an index of 20,000 passages is
 built and measured: es_search over HTTP against its own reader in turns, searches a second, questions of 10,000
 characters. With `--passages 1000000` a search is timed from 10,000 passages up to that many, recombined from
 the benches' sentences; `--keep DIR` keeps the indexes for the next run (a million takes some ten minutes to build).
+
+With `--engine elasticsearch`, on the server of the settings, es_search over HTTP is measured against the tutorial's
+`match` over the same passages by Elasticsearch's Python client alone; and long questions.
 """
 
 import argparse
@@ -18,10 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from elasticsearch import helpers
 
 from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import Settings, load_settings
+from tools.bench_index import one_field_index
 from tools.console import run_tool
+from tools.retrieval_set import temporary_index
 from tools.search_bench import growth, served
 from tools.search_bench.bar import Bar
 from tools.search_bench.corpus import passages, questions
@@ -40,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--passages", type=int, choices=growth.SIZES, help="time a search from 10,000 passages up to so many"
     )
+    parser.add_argument("--engine", choices=("embedded", "elasticsearch"), default="embedded")
     parser.add_argument("--searches", type=int, default=SEARCHES, help="questions per figure (%(default)s)")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="build the indexes there, and use what is there")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw the growth")
@@ -47,7 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with ExitStack() as stack:
         directory = args.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        if args.passages:
+        if args.engine == "elasticsearch":
+            if args.passages:
+                parser.error("--passages is for the embedded engine")
+            with temporary_index(load_settings(search="elasticsearch")) as settings:
+                figures, bars = in_elasticsearch(args.bench, settings, args.searches)
+        elif args.passages:
             figures, bars = grown(args.bench, directory, args.passages, args.searches, args.plot)
         else:
             settings = load_settings(data=directory, search="embedded")
@@ -91,29 +103,63 @@ def at_one_size(bench: Path, settings: Settings, searches: int) -> tuple[dict[st
             writer.upsert(indexed[start : start + growth.COMMIT])
             writer.commit()
     asked = questions(bench, searches)
-    times = served.latencies(settings, asked)
     with closing(open_reader(settings)) as reader:
+        times = served.latencies(settings, asked, lambda question: reader.search(question, served.TOP_K))
         long_times, right = served.long_question_milliseconds(reader, list(long_questions(indexed)))
     rates = {threads: served.searches_per_second(settings, asked, threads) for threads in (1, 2)}
     bars = [
+        *_latency_bars(times, long_times, right),
+        Bar("searches/s, two threads", rates[2], 300.0, upper=False),
+    ]
+    figures = _figures(settings, times, long_times)
+    figures["searches_per_second"] = {str(threads): rate for threads, rate in rates.items()}
+    print("searches_per_second", {key: round(value, 2) for key, value in figures["searches_per_second"].items()})
+    return figures, bars
+
+
+def in_elasticsearch(bench: Path, settings: Settings, searches: int) -> tuple[dict[str, Any], list[Bar]]:
+    """HTTP against the tutorial's way, and long questions, over PASSAGES passages; `settings`: an index of its own."""
+    print(f"indexing {PASSAGES} passages twice", file=sys.stderr)
+    indexed = list(passages(bench, PASSAGES))
+    with closing(open_writer(settings)) as writer:
+        writer.upsert(indexed)
+        writer.commit()
+    with one_field_index(settings) as (client, name):
+        actions = ({"_index": name, "_id": at, "content": one.content} for at, one in enumerate(indexed))
+        helpers.bulk(client, actions)
+        client.indices.refresh(index=name)
+
+        def match(question: str) -> object:
+            return client.search(index=name, query={"match": {"content": question}}, size=served.TOP_K)
+
+        times = served.latencies(settings, questions(bench, searches), match)
+    with closing(open_reader(settings)) as reader:
+        long_times, right = served.long_question_milliseconds(reader, list(long_questions(indexed)))
+    return _figures(settings, times, long_times), _latency_bars(times, long_times, right)
+
+
+def _latency_bars(times: served.Latencies, long_times: Sequence[float], right: int) -> list[Bar]:
+    return [
         Bar("added by HTTP, p50, ms", times.added(50), 2.0, upper=True),
         Bar("added by HTTP, p99, ms", times.added(99), 6.0, upper=True),
         Bar(f"a question of {LONG} characters, slowest, ms", max(long_times), 100.0, upper=True),
         Bar("the same, share with the quoted passage first", right / len(long_times), 1.0, upper=False),
-        Bar("searches/s, two threads", rates[2], 300.0, upper=False),
     ]
+
+
+def _figures(settings: Settings, times: served.Latencies, long_times: Sequence[float]) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "engine": settings.search,
+        **({"analysis": settings.es_analysis} if settings.search == "elasticsearch" else {}),
         "passages": PASSAGES,
-        "searches": len(asked),
+        "searches": len(times.http),
         "direct_ms": {f"p{at}": float(np.percentile(times.direct, at)) for at in (50, 99)},
         "http_ms": {f"p{at}": float(np.percentile(times.http, at)) for at in (50, 99)},
-        "searches_per_second": {str(threads): rate for threads, rate in rates.items()},
-        "long_question_ms": long_times,
+        "long_question_ms": list(long_times),
     }
-    for name in ("direct_ms", "http_ms", "searches_per_second"):
+    for name in ("direct_ms", "http_ms"):
         print(name, {key: round(value, 2) for key, value in figures[name].items()})
-    return figures, bars
+    return figures
 
 
 def long_questions(indexed: Sequence[Passage]) -> Iterator[tuple[str, str]]:

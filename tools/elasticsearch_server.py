@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ JAVA = 17
 HEAP = "512m"
 START_TIMEOUT_S = 120.0
 BUILD_TIMEOUT_S = 900.0
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,13 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.elasticsearch_server", description=__doc__.splitlines()[0])
     parser.add_argument("--heap", default=HEAP, help="memory of the JVM's heap (%(default)s)")
     args = parser.parse_args(argv)
+    for one in ENDING:
+        signal.signal(one, _end)
     with elasticsearch_server(args.heap) as url:
         print(f"export YIJU_SEARCH=elasticsearch YIJU_ES_URLS={url}", flush=True)
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            return 0
+        while True:
+            signal.pause()
+
+
+def _end(*_: object) -> None:
+    """Leave by way of every `finally`: the server ends and its folder goes. Once is enough."""
+    for one in ENDING:
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(0)
 
 
 @contextmanager

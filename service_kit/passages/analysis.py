@@ -11,7 +11,7 @@ Full-width letters and digits and the like are folded (NFKC) and letters lower-c
 
 import re
 import unicodedata
-from operator import add
+from functools import lru_cache
 
 import rjieba
 
@@ -36,7 +36,11 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 """Zero-width and direction marks, which come along with text copied from pages and cut words apart."""
 _STATE_NAME = "中华人民共和国"
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_RUN = re.compile(rf"(?P<han>[{_HAN}]+)|[^\W_{_HAN}]+")
+# At each Chinese character the pair that begins there, or itself when it stands alone; other letters as a whole.
+_BIGRAM = re.compile(
+    rf"(?=([{_HAN}]{{2}}|(?<![{_HAN}])[{_HAN}](?![{_HAN}])|[^\W_{_HAN}]{{1,{MAX_TERM_LENGTH}}}))(?:[{_HAN}]|[^\W_{_HAN}]+)"
+)
+_NOT_COMMON_HAN = re.compile("[^\u4e00-\u9fff]+")
 # Longest first, so that 是什么 goes as a whole. Single characters stay: 年 and 位 are parts of many words.
 _QUESTION_PHRASE = re.compile("|".join(sorted((w for w in QUESTION_WORDS if len(w) > 1), key=lambda w: (-len(w), w))))
 
@@ -73,24 +77,33 @@ def question_words(question: str) -> list[str]:
 
 
 def fold(text: str) -> str:
-    """The form in which texts are compared: half-width, lower case, without invisible characters."""
-    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).lower()
+    """The form in which texts are compared: half-width, lower case, without invisible characters (NFKC)."""
+    # Common Chinese characters neither change nor join with their neighbours: a third of the time for Chinese.
+    return _NOT_COMMON_HAN.sub(lambda found: _fold_piece(found[0]), text)
+
+
+@lru_cache(4096)
+def _fold_short(piece: str) -> str:
+    return unicodedata.normalize("NFKC", _INVISIBLE.sub("", piece)).lower()
+
+
+def _fold_piece(piece: str) -> str:
+    """Punctuation between Chinese characters is always the same few."""
+    return _fold_short(piece) if len(piece) < 8 else _fold_short.__wrapped__(piece)
 
 
 def _words(folded: str) -> list[str]:
     """jieba's words that hold a letter or a digit."""
     cut = rjieba.cut(folded)
     # The first test is nearly always enough, and ten times as fast.
-    return [word[:MAX_TERM_LENGTH] for word in cut if word[0].isalnum() or any(map(str.isalnum, word))]
+    return [word[:MAX_TERM_LENGTH] for word in cut if word[0].isalnum() or (len(word) > 1 and _has_letter(word))]
+
+
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalnum, word))
 
 
 def _bigrams(folded: str) -> list[str]:
     """`专项债2024` -> `专项 项债 2024`; a lone character stays itself."""
-    terms: list[str] = []
-    for run in _RUN.finditer(folded):
-        piece = run.group()
-        if run["han"] and len(piece) > 1:
-            terms.extend(map(add, piece, piece[1:]))
-        else:
-            terms.append(piece[:MAX_TERM_LENGTH])
-    return terms
+    found: list[str] = _BIGRAM.findall(folded)
+    return found

@@ -1,4 +1,4 @@
-"""Operations on passages as lines in a spool, and as lines of a bulk request. Runs in worker processes too."""
+"""Operations on passages as lines of a bulk request."""
 
 import json
 from collections.abc import Sequence
@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from service_kit.passages.elastic_mapping import Analysis, document, with_terms
 from service_kit.passages.passage import Passage
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Operation(NamedTuple):
@@ -15,29 +17,21 @@ class Operation(NamedTuple):
     body: bytes
 
 
-def storing(passage: Passage) -> bytes:
-    """The line that says: store this passage."""
-    return passage.to_json()
+def encode(form: Analysis, wanted: Sequence[Passage | str]) -> list[Operation]:
+    """The operations that store these passages, and delete what has these ids."""
+    return [_deleting(one) if isinstance(one, str) else _storing(form, one) for one in wanted]
 
 
-def deleting(passage_id: str) -> bytes:
-    """The line that says: delete the passage of this id."""
-    return json.dumps(passage_id).encode()
-
-
-def encode(form: Analysis, lines: Sequence[bytes]) -> list[Operation]:
-    """The operations of a bulk request."""
-    return [_operation(form, json.loads(line)) for line in lines]
-
-
-def _operation(form: Analysis, wanted: Any) -> Operation:
-    if isinstance(wanted, str):
-        return Operation(wanted, _dump({"delete": {"_id": wanted}}))
-    stored = document(Passage(**wanted))
+def _storing(form: Analysis, passage: Passage) -> Operation:
+    stored = document(passage)
     if form == "client":
         stored = with_terms(stored)
-    return Operation(stored["id"], _dump({"index": {"_id": stored["id"]}}) + b"\n" + _dump(stored))
+    return Operation(passage.id, _dump({"index": {"_id": passage.id}}) + b"\n" + _dump(stored))
+
+
+def _deleting(passage_id: str) -> Operation:
+    return Operation(passage_id, _dump({"delete": {"_id": passage_id}}))
 
 
 def _dump(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()

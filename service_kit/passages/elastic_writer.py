@@ -3,45 +3,49 @@
 import logging
 import multiprocessing
 import os
-import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from service_kit.errors import PassagesRejected, YijuError
-from service_kit.passages.elastic_bulk import bulk
+from service_kit.passages.elastic_bulk import Await, Bulk
 from service_kit.passages.elastic_connection import calling, connect
-from service_kit.passages.elastic_encoding import Operation, deleting, encode, storing
+from service_kit.passages.elastic_encoding import Operation, encode
 from service_kit.passages.elastic_indices import Indices
+from service_kit.passages.elastic_mapping import Analysis
 from service_kit.passages.passage import Passage
 from service_kit.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 WORKERS_FROM = 1000
-"""Passages of one commit from which on worker processes cut words: they take half a second to start."""
-_SPOOL_IN_MEMORY = 64_000_000
+"""Passages from which on worker processes cut words, beside this one: they take half a second to start."""
+_ID_BYTES = 50
+"""Of the line that deletes an id."""
+_BESIDE_TEXT_BYTES = 300
+"""Of a stored passage: its names, keys and metadata, about."""
 
 
 class ElasticWriter:
-    """See `PassageWriter`. Operations wait in a spool (memory, then a temporary file) and are sent by `commit`: before,
-    the manifest marks their ids, so that whatever a killed commit leaves half done is known."""
+    """See `PassageWriter`. What it is given is on its way at once, many passages a request; the server shows nothing of
+    it before `commit`. What a run has sent that is killed, or closed before its commit, stays on the server."""
 
     def __init__(self, settings: Settings) -> None:
         self._form = settings.es_analysis
         self._alias = settings.es_index
         self._client = connect(settings)
         self._indices = Indices(self._client, self._alias, self._form)
-        self._spool = _Spool()
-        self._workers: ProcessPoolExecutor | None = None
-        self._cleared = False
+        self._dirty = False
+        self._replaced: str | None = None
+        self._workers = _Workers()
+        self._upserts = 0
         try:
             self._name, self._index_id, self._eased, self._fresh = self._open()
         except BaseException:
-            self._spool.close()
             self._client.close()
             raise
+        self._bulk = self._open_bulk()
 
     @property
     def index_id(self) -> str:
@@ -49,42 +53,53 @@ class ElasticWriter:
 
     def upsert(self, passages: Iterable[Passage]) -> None:
         for passage in passages:
-            self._spool.add(passage.id, storing(passage), stores=True)
+            self._dirty = True
+            self._upserts += 1
+            if self._upserts == WORKERS_FROM and self._form == "client":
+                self._workers.start()
+            self._bulk.add(passage.id, passage, 3 * len(passage.text) + _BESIDE_TEXT_BYTES)
 
     def delete(self, ids: Iterable[str]) -> None:
         for passage_id in ids:
-            self._spool.add(passage_id, deleting(passage_id), stores=False)
+            self._dirty = True
+            self._bulk.add(passage_id, passage_id, _ID_BYTES)
 
     def clear(self) -> None:
-        self._spool.empty()
-        self._cleared = not self._fresh
+        """What follows goes into a new index, which `commit` puts in the place of this one."""
+        if self._fresh and not self._dirty:
+            return
+        self._bulk.close()
+        self._drop_replacement()
+        self._replaced = self._name
+        self._name = self._indices.create(self._index_id, replaces=True)
+        self._bulk = self._open_bulk()
+        self._dirty = True
 
     def commit(self) -> None:
-        if not (self._cleared or self._spool):
+        if not self._dirty:
             return
-        old, self._fresh = self._name, False
-        name = self._indices.create(self._index_id, replaces=True) if self._cleared else old
-        refused = bulk(self._client, name, self._spool.lines(), self._encode)
-        with calling(name):
-            self._client.indices.refresh(index=name)
-        if self._cleared:
-            self._indices.swap(name)
-            self._indices.delete(old)
-            self._name, self._eased, self._cleared = name, True, False
-        self._spool.empty()
+        self._fresh = False
+        refused = self._bulk.finish()
+        with calling(self._name):
+            self._client.indices.refresh(index=self._name)
+        if self._replaced:
+            self._indices.swap(self._name)
+            self._indices.delete(self._replaced)
+            self._replaced, self._eased = None, True
+        self._dirty = False
         if refused:
             raise PassagesRejected(refused)
 
     def close(self) -> None:
         try:
+            self._bulk.close()
+            self._drop_replacement()
             if self._eased:
                 self._indices.settle(self._name)
         except YijuError:  # the next writer does it
             logger.warning("the index %s could not be settled", self._name, exc_info=True)
         finally:
-            self._spool.close()
-            if self._workers:
-                self._workers.shutdown()
+            self._workers.close()
             self._client.close()
 
     def _open(self) -> tuple[str, str, bool, bool]:
@@ -96,20 +111,17 @@ class ElasticWriter:
         self._indices.swap(name)
         return name, index_id, True, True
 
-    def _encode(self, lines: Sequence[bytes]) -> Sequence[Operation]:
-        """In worker processes where words are cut here, and there are many."""
-        if self._form == "ik" or self._spool.stored < WORKERS_FROM:
-            return encode(self._form, lines)
-        try:
-            return self._pool().submit(encode, self._form, lines).result()
-        except BrokenProcessPool:  # out of memory, most likely
-            logger.warning("a worker process ended; cutting words in this one")
-            return encode(self._form, lines)
+    def _open_bulk(self) -> Bulk[Passage | str]:
+        return Bulk(self._client, self._name, self._encode)
 
-    def _pool(self) -> ProcessPoolExecutor:
-        if self._workers is None:
-            self._workers = ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn"))
-        return self._workers
+    def _encode(self, wanted: Sequence[Passage | str]) -> Await:
+        return self._workers.encode(self._form, wanted)
+
+    def _drop_replacement(self) -> None:
+        """Of a `clear` that was not committed."""
+        if self._replaced:
+            self._indices.delete(self._name)
+            self._name, self._replaced = self._replaced, None
 
 
 class ElasticRebuild(ElasticWriter):
@@ -121,6 +133,7 @@ class ElasticRebuild(ElasticWriter):
         self._indices.swap(self._name)
 
     def discard(self) -> None:
+        self._bulk.close()  # what came after the deletion would make an index of that name again
         self._eased = False
         self._indices.delete(self._name)
 
@@ -131,37 +144,39 @@ class ElasticRebuild(ElasticWriter):
         return self._indices.create(index_id), index_id, True, True
 
 
-class _Spool:
-    """Lines by id, in the order in which they came; of several for one id only the last counts."""
+class _Workers:
+    """Processes that make operations, where this one would be too slow alone: cutting words holds Python's lock."""
 
     def __init__(self) -> None:
-        self._file = tempfile.SpooledTemporaryFile(_SPOOL_IN_MEMORY)  # noqa: SIM115  # closed by `close`
-        self._last: dict[str, int] = {}
-        self._ids: list[str] = []
-        self.stored = 0
+        self._pool: ProcessPoolExecutor | None = None
+        self._ready: Future[int] | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self._ids)
+    def start(self) -> None:
+        """One core stays for reading and sending. Returns at once."""
+        number = max(1, (os.cpu_count() or 1) - 1)
+        self._pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"))
+        self._ready = self._pool.submit(os.getpid)
 
-    def add(self, passage_id: str, line: bytes, *, stores: bool) -> None:
-        """JSON holds no line ends."""
-        self._last[passage_id] = len(self._ids)
-        self._ids.append(passage_id)
-        self._file.write(line + b"\n")
-        self.stored += stores
+    def encode(self, form: Analysis, wanted: Sequence[Passage | str]) -> Await:
+        """As `encode`; in this process as long as no worker is ready."""
+        if self._pool is None or self._ready is None or not self._ready.done():
+            operations = encode(form, wanted)
+            return lambda: operations
+        try:
+            made = self._pool.submit(encode, form, wanted)
+        except BrokenProcessPool:
+            self._ready = None
+            return self.encode(form, wanted)
 
-    def lines(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        for number, (passage_id, line) in enumerate(zip(self._ids, self._file, strict=True)):
-            if self._last[passage_id] == number:
-                yield line
+        def result() -> Sequence[Operation]:
+            try:
+                return made.result()
+            except BrokenProcessPool:  # out of memory, most likely
+                logger.warning("a worker process ended; cutting words in this one")
+                return encode(form, wanted)
 
-    def empty(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._last.clear()
-        self._ids.clear()
-        self.stored = 0
+        return result
 
     def close(self) -> None:
-        self._file.close()
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)

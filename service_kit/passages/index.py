@@ -100,7 +100,12 @@ class PassageReader(Protocol):
 
 
 class PassageWriter(Protocol):
-    """Writes; one at a time. Nothing is seen, or safe from a crash, before `commit`."""
+    """Writes; one at a time. Nothing is seen, or safe from a crash, before `commit`.
+
+    The embedded engine commits all of it or nothing. Elasticsearch has no such thing: it may get operations from the
+    first one on, and those that a killed run has sent stay, to be seen with a later commit. So whoever writes notes
+    the ids before (`Manifest.mark_pending`) and settles afterwards what became of them.
+    """
 
     @property
     def index_id(self) -> str:
@@ -116,10 +121,15 @@ class PassageWriter(Protocol):
         """Remove all passages."""
 
     def commit(self) -> None:
-        """Make everything since the last commit last, all of it or nothing."""
+        """Make everything since the last commit last and seen.
+
+        Raises:
+            PassagesRejected: the engine does not take some; all others are committed.
+            DependencyDown: the engine fails; some may have been stored and some not.
+        """
 
     def close(self) -> None:
-        """End; what was not committed is dropped."""
+        """End; what was not committed is dropped, as far as the engine has not got it yet."""
 
 
 class RebuildWriter(PassageWriter, Protocol):

@@ -1,6 +1,6 @@
 """Which file holds which passage, and what an unfinished run may have left in the index.
 
-The index and the manifest can not be committed together. So an id is marked as pending before the index commits it
+The index and the manifest can not be committed together. So an id is marked as pending before the index gets it
 and the mark is taken away when files and index agree again. After a crash the pending ids are exactly those about which
 they may disagree, and the next run settles them: held by no file, out of the index; held, stored again.
 """
@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FILE_NAME = "manifest.sqlite"
 """Of the index that is searched; see `manifests.py` for others."""
@@ -20,6 +20,10 @@ CREATE INDEX IF NOT EXISTS holders ON files (id);
 CREATE TABLE IF NOT EXISTS pending (directory BLOB, id TEXT, PRIMARY KEY (directory, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+_AT_ONCE = 500
+"""Values of one statement; SQLite before 3.32 takes 999."""
 
 
 class Holder(NamedTuple):
@@ -111,6 +115,10 @@ class Manifest:
         ).fetchone()
         return Holder(*map(_path, row)) if row else None
 
+    def held(self, ids: Iterable[str]) -> set[str]:
+        """Those of the ids that a file, of any directory, is known to hold."""
+        return {row[0] for row in self._among("SELECT DISTINCT id FROM files WHERE id IN ({})", (), ids)}
+
     def is_first_holder(self, directory: Path, file: Path, passage_id: str) -> bool:
         """Whether no file that comes before this one is known to hold the passage."""
         row = self._db.execute(
@@ -120,7 +128,7 @@ class Manifest:
         return row is None
 
     def mark_pending(self, directory: Path, ids: Iterable[str]) -> None:
-        """Before the index commits these."""
+        """Before the index gets these."""
         with self._db:
             self._mark(directory, ids)
 
@@ -148,19 +156,29 @@ class Manifest:
             self._unmark(directory, ids)
 
     def _let_go(self, directory: Path, files: Iterable[Path]) -> None:
-        keys = [(bytes(directory), bytes(file)) for file in files]
-        self._db.executemany(
-            "INSERT OR IGNORE INTO pending SELECT directory, id FROM files WHERE directory = ? AND file = ?", keys
+        found = self._among(
+            "SELECT file, id FROM files WHERE directory = ? AND file IN ({})", (bytes(directory),), map(bytes, files)
         )
-        self._db.executemany("DELETE FROM files WHERE directory = ? AND file = ?", keys)
+        rows = [(bytes(directory), file, passage_id) for file, passage_id in found]
+        self._db.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", [(row[0], row[2]) for row in rows])
+        self._db.executemany("DELETE FROM files WHERE directory = ? AND file = ?", [row[:2] for row in rows])
 
     def _mark(self, directory: Path, ids: Iterable[str]) -> None:
-        self._db.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", [(bytes(directory), one) for one in ids])
+        rows = [(bytes(directory), one) for one in sorted(ids)]  # sorted: neighbours lie on one page
+        self._db.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", rows)
 
     def _unmark(self, directory: Path, ids: Iterable[str]) -> None:
-        self._db.executemany(
-            "DELETE FROM pending WHERE directory = ? AND id = ?", [(bytes(directory), one) for one in ids]
-        )
+        self._among("DELETE FROM pending WHERE directory = ? AND id IN ({})", (bytes(directory),), sorted(ids))
+
+    def _among(self, statement: str, before: tuple[bytes, ...], values: Iterable[str | bytes]) -> list[tuple[Any, ...]]:
+        """The rows of a statement for all `values`, of which it takes some at once in place of `{}`."""
+        rows: list[tuple[Any, ...]] = []
+        wanted = list(values)
+        for at in range(0, len(wanted), _AT_ONCE):
+            some = wanted[at : at + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            rows += self._db.execute(statement.format(marks), (*before, *some)).fetchall()
+        return rows
 
 
 def _path(name: bytes) -> Path:

@@ -4,11 +4,13 @@ import hashlib
 import json
 from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import attrgetter
 from pathlib import PurePath
 
 _DECODER = json.JSONDecoder()
 METADATA = ("doc_no", "issuer", "issued", "effective", "repealed", "status", "path", "source", "page")
 """The keys that a file may give between its title and its text, in the order in which they are shown."""
+_IDENTITY = attrgetter("title", "text", *METADATA)
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,7 @@ class Passage:
     @cached_property
     def id(self) -> str:
         """32 hexadecimal digits, equal for equal title, text and metadata."""
-        values = [self.title, self.text, *(getattr(self, key) for key in METADATA)]
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(_IDENTITY(self)).encode()).hexdigest()[:32]
 
     @property
     def content(self) -> str:

@@ -1,4 +1,4 @@
-"""es_search over HTTP against its own reader, in turns; and how many searches a second the reader gives."""
+"""es_search over HTTP against a search in this process, in turns; and how many searches a second the reader gives."""
 
 import os
 import subprocess
@@ -18,6 +18,8 @@ from service_kit.settings import Settings
 from tools.ports import free_port
 
 TOP_K = 2
+WARM_UP = 1000
+"""Questions before those that count, of each: a server just started compiles its code meanwhile."""
 START_TIMEOUT_S = 60.0
 
 
@@ -41,8 +43,10 @@ def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         **environment,
         "YIJU_DATA": str(settings.data.resolve()),
         "YIJU_SEARCH": settings.search,
+        **{f"YIJU_{name.upper()}": getattr(settings, name) for name in ("es_urls", "es_index", "es_analysis")},
         "YIJU_SEARCH_PORT": str(port),
         "YIJU_API_KEYS": "",
+        "YIJU_EMBEDDER": "none",  # a question's vector has its own benchmark
         "YIJU_LOG_LEVEL": "INFO",
     }
     url = f"http://127.0.0.1:{port}"
@@ -68,26 +72,26 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def latencies(settings: Settings, questions: Sequence[str]) -> Latencies:
+def latencies(settings: Settings, questions: Sequence[str], direct: Callable[[str], object]) -> Latencies:
     """Each question once straight and once over HTTP, one after the other, on one kept connection."""
-    with serving(settings) as url, closing(open_reader(settings)) as reader, requests.Session() as session:
+    with serving(settings) as url, requests.Session() as session:
 
         def ask(question: str) -> None:
             session.post(f"{url}/", json={"question": question, "top_k": TOP_K}, timeout=30).raise_for_status()
 
-        for question in questions[:50]:
+        for question in questions[:WARM_UP]:
             ask(question)
-            reader.search(question, TOP_K)
-        direct, http = [], []
+            direct(question)
+        straight, http = [], []
         for turn, question in enumerate(questions):
             # Whoever comes second finds the question's pages warm: they take turns.
             if turn % 2:
-                direct.append(_milliseconds(lambda q: reader.search(q, TOP_K), question))
+                straight.append(_milliseconds(direct, question))
                 http.append(_milliseconds(ask, question))
             else:
                 http.append(_milliseconds(ask, question))
-                direct.append(_milliseconds(lambda q: reader.search(q, TOP_K), question))
-    return Latencies(tuple(direct), tuple(http))
+                straight.append(_milliseconds(direct, question))
+    return Latencies(tuple(straight), tuple(http))
 
 
 def _milliseconds(run: Callable[[str], object], question: str) -> float:
