@@ -50,7 +50,7 @@ class Pipeline:
         self._llm = llm
         self._store = store
         self._refuse_below = refuse_below(settings)
-        self.running = RunningTurns()
+        self.running = RunningTurns(store)
 
     def ask(self, asked: Asked, deadline: Deadline, stop: Stop) -> Generator[Event]:
         """Answer one question of a session and record the turn; the last event is `Done`.

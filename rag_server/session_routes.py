@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from pydantic import Field, StringConstraints
+from werkzeug.routing import PathConverter
 
 from rag_server.responses import FeedbackAnswer, History, SessionList, SessionRead, SessionShown, TrailBody
 from rag_server.store import Feedback, Period, Session, SessionKey, Store, as_json_array, as_tutorial
@@ -52,6 +53,12 @@ class FeedbackBody(Body):
     comment: Annotated[str, Field(max_length=2000)] | None = None
 
 
+class _SessionId(PathConverter):
+    """Whatever `POST /get_bot_response` takes as an id: werkzeug's `path` stops at the end of a line."""
+
+    regex = r"(?s:[^/].*?)"
+
+
 def caller_session(settings: Settings, session_id: str) -> SessionKey:
     """The session of that id as the current caller may reach it."""
     return SessionKey(session_id, key_tag(settings))
@@ -59,6 +66,7 @@ def caller_session(settings: Settings, session_id: str) -> SessionKey:
 
 def add_session_routes(app: Flask, settings: Settings, store: Store) -> None:
     """`/sessions`, `/feedback`, `/history.json`, `/trail`."""
+    app.url_map.converters["session_id"] = _SessionId
 
     @app.post("/sessions")
     @documented("Begin a session with an id that can not be guessed", body=NewSession, answers=SessionShown, status=201)
@@ -83,18 +91,18 @@ def add_session_routes(app: Flask, settings: Settings, store: Store) -> None:
         found = store.sessions(key_tag(settings), _limit())
         return {"sessions": [_shown(one) for one in found]}
 
-    @app.get("/sessions/<path:session_id>")
+    @app.get("/sessions/<session_id:session_id>")
     @documented("One session", answers=SessionRead, errors=(401, 404))
     def read(session_id: str) -> ResponseReturnValue:
         session, messages = store.read(caller_session(settings, session_id))
         return _shown(session) | {"messages": [{"role": one.role, "content": one.content} for one in messages]}
 
-    @app.patch("/sessions/<path:session_id>")
+    @app.patch("/sessions/<session_id:session_id>")
     @documented("Rename a session", body=Rename, answers=SessionShown, errors=(401, 404))
     def rename(session_id: str) -> ResponseReturnValue:
         return _shown(store.rename(caller_session(settings, session_id), read_body(Rename).title))
 
-    @app.delete("/sessions/<path:session_id>")
+    @app.delete("/sessions/<session_id:session_id>")
     @documented("Forget a session; the trail keeps its turns", errors=(401, 404, 409), status=204)
     def delete(session_id: str) -> ResponseReturnValue:
         session = caller_session(settings, session_id)

@@ -7,7 +7,7 @@ passage, and of its words (weighted by idf) enough stand there. A sentence that 
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rag_server.checks.align import parts_of
 from rag_server.checks.coverage import coverage, unsupported_clause
@@ -62,7 +62,7 @@ def verify_sentence(
     sentence: str, evidence: tuple[Evidence, ...], idf: Mapping[str, float], lang: Lang
 ) -> CheckedSentence:
     """One sentence, as `split_sentences` cuts it. Words that `idf` lacks count as much as its middle one."""
-    passages = {e.n: read_passage(e) for e in evidence}
+    passages = {e.n: e for e in evidence}  # read where it is needed: mostly one of them is cited
     pieces = cited_pieces(sentence)
     cites = tuple(dict.fromkeys(n for piece in pieces for n in piece.cites))
     for n in cites:
@@ -73,12 +73,12 @@ def verify_sentence(
     if _claims_nothing(bare, cites):
         return CheckedSentence(sentence, cites, verified=True, added=False, reason=None)
     if not cites:
-        return _uncited(sentence, tuple(passages.values()), idf, lang)
+        return _uncited(sentence, map(read_passage, evidence), idf, lang)
     for piece in _merged(pieces):
-        cited = [passages[n] for n in piece[1]]
+        cited = [read_passage(passages[n]) for n in piece[1]]
         found = _check(piece[0], cited, idf, LEAST_COVERAGE)
         if found:
-            others = [p for n, p in passages.items() if n not in cites]
+            others = (read_passage(e) for n, e in passages.items() if n not in cites)
             better = next((p.n for p in others if not _check(piece[0], [p], idf, CLEAR_COVERAGE)), None)
             if better:
                 found = Words(f"{found.zh}；[{better}]支持这句话", f"{found.en}; [{better}] supports it")
@@ -98,7 +98,7 @@ def marked(checked: CheckedSentence) -> str:
     return text + "".join(f"[{n}]" for n in checked.cites) + checked.text[len(text) :]
 
 
-def _uncited(sentence: str, passages: Sequence[Passage], idf: Mapping[str, float], lang: Lang) -> CheckedSentence:
+def _uncited(sentence: str, passages: Iterable[Passage], idf: Mapping[str, float], lang: Lang) -> CheckedSentence:
     """The first passage that clearly supports the sentence becomes its mark."""
     for passage in passages:
         if _check(sentence, [passage], idf, CLEAR_COVERAGE) is None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rag_server.calibration import read_calibration
+from service_kit.errors import InvalidRequest
 from tools.calibrate import main
 from tools.evaluation import extraction
 from tools.evaluation.fitting import fit_choice, fit_logistic
@@ -30,6 +31,21 @@ def test_it_prints_a_table_and_writes_threshold_and_picture(tmp_path: Path, caps
     assert [row["threshold"] for row in rows] == sorted(row["threshold"] for row in rows)
     assert rows[-1]["unanswerable"] >= rows[0]["unanswerable"]
     assert files["curve.png"].read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_that_is_not_there_is_named_with_what_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([SET[0], "nowhere.jsonl"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "argument queries: 没有 nowhere.jsonl" in told
+    assert "JSONL" in told
+
+
+def test_a_line_that_is_no_question_is_named(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('{"query": "甲？", "gold": []}\n{"query": "乙？"}\n')
+    with pytest.raises(InvalidRequest, match=r"q\.jsonl, line 2, can not be read \(KeyError: 'gold'\)"):
+        main([SET[0], str(tmp_path / "q.jsonl")])
 
 
 def test_a_threshold_refuses_no_more_than_allowed() -> None:

@@ -1,8 +1,10 @@
 """The client between services: what it passes on, what it repeats, when it gives up."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -35,6 +37,7 @@ class Remote:
     body: Any = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     seen: list[dict[str, str]] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
     hold: Event | None = None
 
 
@@ -45,6 +48,7 @@ def remote() -> Iterator[Remote]:
     @app.post("/")
     def answer() -> ResponseReturnValue:
         state.seen.append(dict(request.headers))
+        state.ports.append(request.environ["REMOTE_PORT"])
         if state.hold:
             state.hold.wait(10)
         return jsonify(state.body), state.status, state.headers
@@ -182,3 +186,68 @@ def test_redirects_are_not_followed(remote: Remote) -> None:
     remote.body = "moved"
     with pytest.raises(DependencyDown):
         client_of(remote).post("/", {}, NONE)
+
+
+@contextmanager
+def answering(*answers: bytes, hung_up: Event | None = None) -> Iterator[str]:
+    """A server that gives each of `answers` on a connection of its own, and hangs up behind it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+                if hung_up:
+                    hung_up.set()
+
+        thread = Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+WHOLE = b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 12}'
+
+
+def test_a_connection_that_the_service_closed_is_opened_anew() -> None:
+    hung_up = Event()
+    with answering(WHOLE, WHOLE, hung_up=hung_up) as url:
+        client = ServiceClient("remote", url, timeout_s=5)
+        assert client.post("/", {}, NONE) == {"a": 12}
+        assert hung_up.wait(10)
+        assert client.post("/", {}, NONE) == {"a": 12}
+
+
+def test_a_connection_is_used_again(remote: Remote) -> None:
+    client = client_of(remote)
+    for _ in range(2):
+        client.post("/", {}, NONE)
+    assert len(set(remote.ports)) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        WHOLE[:-3],
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"a"',
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"",
+        b"SSH-2.0\r\n",
+    ],
+)
+def test_an_answer_that_breaks_off_is_no_answer(answer: bytes) -> None:
+    with answering(answer, answer) as url:
+        for call in (ServiceClient.post, lambda *args: list(ServiceClient.lines(*args))):
+            with pytest.raises(DependencyDown):
+                call(ServiceClient("remote", url, timeout_s=5), "/", {}, NONE)
+
+
+def test_lines_come_without_their_ends_however_the_body_is_sent() -> None:
+    head = b"HTTP/1.1 200 OK\r\n"
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n4\r\na\r\nb\r\n3\r\nc\nd\r\n0\r\n\r\n"
+    with answering(head + b"Content-Length: 7\r\n\r\na\r\nbc\nd", head + b"\r\na\r\nbc\nd", chunked) as url:
+        for _ in range(3):  # a client of its own each: the server hangs up behind every answer
+            client = ServiceClient("remote", url, timeout_s=5)
+            assert list(client.lines("/", {}, NONE)) == [b"a", b"bc", b"d"]

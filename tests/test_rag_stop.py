@@ -4,6 +4,7 @@ import json
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -16,7 +17,8 @@ from service_kit.errors import ClientGone
 from service_kit.settings import Settings
 from tests.llm_fixtures import open_post
 from tests.rag_fixtures import PATH, QUESTION, Rag, ask, rag, searching, with_changes
-from tests.servers import served, wait_until
+from tests.redis_server import redis_process, redis_url
+from tests.servers import free_port, served, wait_until
 
 FIRST = "专项债务收入应当用于公益性资本支出，不得用于经常性支出[1]。"
 
@@ -184,3 +186,34 @@ def test_the_batch_engine_ends_within_one_step(wired: Settings, hangs_up: bool) 
 
 def metrics(url: str) -> str:
     return requests.get(f"{url}/metrics", timeout=10).text
+
+
+def test_a_stop_reaches_the_server_that_answers(wired: Settings, tmp_path: Path) -> None:
+    with redis_url(tmp_path) as url:
+        shared = with_changes(wired, sessions=url)
+        with rag(shared, FIRST, "债务本", Event()) as answering, served(create_app(shared)) as other:
+            elsewhere = Rag(other, answering.client, answering.engine)
+            assert not stop(elsewhere)
+            with ask_until(answering.url, "债务本") as connection:
+                assert not stop(elsewhere, "other")
+                assert stop(elsewhere)
+                while piece := connection.recv(65536):
+                    last = piece
+            assert b"event: done" in last
+            assert is_stopped(answering)
+            assert kept(answering) == KEPT
+            assert not stop(elsewhere)
+
+
+def test_stops_are_heard_again_after_redis_was_away(wired: Settings, tmp_path: Path) -> None:
+    port = free_port()
+    shared = with_changes(wired, sessions=f"redis://127.0.0.1:{port}")
+    with served(create_app(shared)) as other, rag(shared, "债务本", Event()) as answering:
+        elsewhere = Rag(other, answering.client, answering.engine)
+        with redis_process(tmp_path, port), ask_until(answering.url, "债务本"):
+            assert stop(elsewhere)
+            wait_until(lambda: len(trail(answering)) == 1, "the turn is recorded")
+        assert requests.post(f"{other}/stop", json={"id": "s1"}, timeout=10).status_code == 503
+        with redis_process(tmp_path, port), ask_until(answering.url, "债务本"):
+            wait_until(lambda: stop(elsewhere), "a stop is heard")
+            wait_until(lambda: len(trail(answering)) == 1, "the turn is recorded")

@@ -113,6 +113,13 @@ class TestWithoutKeys:
         refused = client.get("/sessions")
         assert (refused.status_code, refused.get_json()["error"]["code"]) == (403, "forbidden")
 
+    def test_an_id_of_two_lines_is_reached_as_any_other(self, client: FlaskClient) -> None:
+        missing = client.get("/sessions/a%0Ab")
+        assert (missing.status_code, missing.get_json()["error"]["message"]) == (404, "没有这个会话")
+        ask(client, "什么是一般债务？", "a\nb")
+        assert client.get("/sessions/a%0Ab").get_json()["id"] == "a\nb"
+        assert client.delete("/sessions/a%0Ab").status_code == 204
+
     def test_a_session_that_nobody_began_is_404(self, client: FlaskClient) -> None:
         for method in ("GET", "DELETE"):
             assert client.open("/sessions/nobody", method=method).status_code == 404

@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from es_index.scan import list_files, read_passage
 from rag_server.calibration import Calibration
 from rag_server.confidence import LOOKED_AT, confidence
+from service_kit.errors import InvalidRequest
 from tools.console import run_tool
 from tools.evaluation.cases import read_cases
 from tools.evaluation.measures import auroc, share_below, threshold_at
@@ -44,9 +46,9 @@ class Sample:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.calibrate", description=__doc__.splitlines()[0])
-    parser.add_argument("passages", type=Path)
-    parser.add_argument("queries", type=Path)
-    parser.add_argument("--unanswerable", type=Path, metavar="FILE", help="questions without an answer here")
+    parser.add_argument("passages", type=_there)
+    parser.add_argument("queries", type=_there)
+    parser.add_argument("--unanswerable", type=_there, metavar="FILE", help="questions without an answer here")
     parser.add_argument("--false-refusal", type=_share, default=0.05, metavar="SHARE", help="allowed (default: 0.05)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--png", type=Path, metavar="FILE", help="draw them (needs matplotlib: the `load` set)")
@@ -82,8 +84,8 @@ def measure(passages: Path, queries: Path, unanswerable: Path | None) -> Sample:
     answerable, hidden, others = list[float](), list[float](), list[float]()
     with _as_lines(passages) as lines, tempfile.TemporaryDirectory() as directory:
         asked = Path(directory) / "queries.jsonl"
-        known = [(line["query"], line["gold"]) for line in read_lines(queries)]
-        unknown = [(line["query"], list[str]()) for line in (read_lines(unanswerable) if unanswerable else ())]
+        known = [(line["query"], line["gold"]) for line in _lines(queries, "query", "gold")]
+        unknown = [(line["query"], list[str]()) for line in (_lines(unanswerable, "query") if unanswerable else ())]
         asked.write_text("".join(json.dumps({"query": q, "gold": gold}) + "\n" for q, gold in [*known, *unknown]))
         for number, case in enumerate(read_cases(lines, asked, LOOKED_AT)):
             value = confidence(case.query, case.found).value
@@ -156,6 +158,31 @@ def _as_lines(passages: Path) -> Iterator[Path]:
                 passage = read_passage(passages, file)
                 lines.write(json.dumps({"id": str(file), "title": passage.title, "text": passage.text}) + "\n")
         yield path
+
+
+def _lines(path: Path, *keys: str) -> list[dict[str, Any]]:
+    """The file's questions. Raises InvalidRequest: it can not be read, or a line lacks one of `keys`."""
+    found: list[dict[str, Any]] = []
+    try:
+        for line in read_lines(path):
+            found.append({key: line[key] for key in keys})  # noqa: PERF401  # how many there are tells the line
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        form = "{" + ", ".join(f'"{key}": …' for key in keys) + "}"
+        reason = f"{type(error).__name__}: {error.strerror if isinstance(error, OSError) else error}"
+        raise InvalidRequest(
+            f"{path} 第 {len(found) + 1} 行读不了（{reason}）；应为 JSONL，每行 {form}",
+            f"{path}, line {len(found) + 1}, can not be read ({reason}); it must be JSON lines, each {form}",
+        ) from None
+    return found
+
+
+def _there(text: str) -> Path:
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(
+            f"没有 {text} / there is no {text}: PASSAGES is a folder or a JSONL file, QUERIES and FILE are JSONL"
+        )
+    return path
 
 
 def _share(text: str) -> float:

@@ -21,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from rag_server.store.redis_stops import RedisStops
 from rag_server.store.redis_turns import RedisTurns
 from rag_server.store.store import (
     EVER,
@@ -64,11 +65,21 @@ class RedisStore:
         self._retention_s = retention_s
         self._clock = clock
         self._turns = RedisTurns(self._redis, PREFIX)
+        self._stops = RedisStops(self._redis, PREFIX)
 
     @contextmanager
     def one_turn(self, session_id: str, deadline: Deadline) -> Iterator[None]:
         with _failing_as_dependency(), self._turns.one(session_id, deadline):
             yield
+
+    @contextmanager
+    def heeding_stops(self, session: SessionKey, stop: Callable[[], object]) -> Iterator[None]:
+        with _failing_as_dependency(), self._stops.heeding(session, stop):
+            yield
+
+    def stop_elsewhere(self, session: SessionKey) -> bool:
+        with _failing_as_dependency():
+            return self._stops.tell(session)
 
     def begin_turn(self, session: SessionKey) -> tuple[Message, ...]:
         with _failing_as_dependency():
@@ -173,6 +184,7 @@ class RedisStore:
         return {"store": "redis"}
 
     def close(self) -> None:
+        self._stops.close()
         self._redis.close()
 
     def _is_there(self, session: SessionKey) -> bool:

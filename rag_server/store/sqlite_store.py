@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,12 @@ class SqliteStore:
 
     def one_turn(self, session_id: str, deadline: Deadline) -> AbstractContextManager[None]:
         return self._turns.one(session_id, deadline)
+
+    def heeding_stops(self, session: SessionKey, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        return nullcontext()  # no other server has this file
+
+    def stop_elsewhere(self, session: SessionKey) -> bool:
+        return False
 
     def begin_turn(self, session: SessionKey) -> tuple[Message, ...]:
         now = self._clock()

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -80,6 +80,12 @@ class Store(Protocol):
             Conflict: another question is waiting already, or the turn before took longer than TURN_WAIT_S.
             DeadlineExceeded: the caller's deadline came first.
         """
+
+    def heeding_stops(self, session: SessionKey, stop: Callable[[], object]) -> AbstractContextManager[None]:
+        """While this lasts `stop` is called, from any thread, when another server is told to stop the session."""
+
+    def stop_elsewhere(self, session: SessionKey) -> bool:
+        """Have the servers that share this store stop the session's turns; whether one of them had any."""
 
     def begin_turn(self, session: SessionKey) -> tuple[Message, ...]:
         """Keep the session from expiring during the turn and return its history: at most HISTORY_LIMIT messages, oldest

@@ -5,9 +5,9 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
@@ -69,8 +69,17 @@ def measure(name: str, port: int, clients: int, seconds: float, client: Client =
         thread.join()
     if not took:
         raise RuntimeError(f"{name}: no answer")
-    cuts = statistics.quantiles(took, n=100)
+    cuts = statistics.quantiles(took if len(took) > 1 else took * 2, n=100)
     return Figures(name, client, clients, len(took) / (time.monotonic() - began), cuts[49] * 1000, cuts[98] * 1000)
+
+
+def median(measured: Sequence[Figures]) -> Figures:
+    """Of several measurements of one thing, each figure's median."""
+
+    def middle(name: str) -> float:
+        return float(statistics.median(getattr(one, name) for one in measured))
+
+    return replace(measured[0], per_s=middle("per_s"), p50_ms=middle("p50_ms"), p99_ms=middle("p99_ms"))
 
 
 @contextmanager
