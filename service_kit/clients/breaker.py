@@ -1,7 +1,6 @@
 """When a service is given up for a while, and how it is said: shared by the clients."""
 
 from collections.abc import Callable, Mapping
-from http.client import HTTPMessage
 from typing import Any
 
 import pybreaker
@@ -36,7 +35,7 @@ def down(name: str, url: str, reason: str, pause: float | None) -> DependencyDow
     )
 
 
-def retry_after(headers: Mapping[str, str] | HTTPMessage) -> float | None:
+def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of a `Retry-After` header; None when there is none, or a date."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None

@@ -2,16 +2,19 @@
 
 import json
 import logging
+import socket
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
-from http.client import HTTPException
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, cast
 
 import pybreaker
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
+from urllib3.response import HTTPResponse
 
 from service_kit import deadline as deadlines
-from service_kit.clients.breaker import OPEN_FOR_S, down, make_breaker, retry_after
-from service_kit.clients.connections import Answer, Connections
+from service_kit.clients.breaker import CONNECT_TIMEOUT_S, OPEN_FOR_S, down, make_breaker, retry_after
 from service_kit.deadline import Deadline
 from service_kit.errors import (
     ContextTooLong,
@@ -28,6 +31,11 @@ from service_kit.stopping import current_stop
 
 logger = logging.getLogger(__name__)
 
+RETRIES = 1
+"""Repeated only when the connection failed, so that no request is carried out twice."""
+MOST_CONNECTIONS = 64
+"""Kept open for the next call."""
+
 
 class ServiceClient:
     """Calls `name` at `url`; safe to share between threads. Never goes through an outward proxy.
@@ -41,8 +49,22 @@ class ServiceClient:
         self.name = name
         self.url = url
         self._timeout_s = timeout_s
-        self._connections = Connections(url)
-        self._headers = {"Content-Type": "application/json"}
+        retry = urllib3.Retry(
+            total=None,
+            connect=RETRIES,
+            read=False,  # not 0: urllib3 then raises the timeout itself instead of "too many retries"
+            other=False,
+            status=False,
+            redirect=False,
+            respect_retry_after_header=False,
+            backoff_factor=0.1,
+            allowed_methods=None,
+        )
+        parts = urllib3.util.parse_url(url)
+        pool = _SecurePool if parts.scheme == "https" else _Pool
+        self._pool = pool(parts.host or "", parts.port, maxsize=MOST_CONNECTIONS, retries=retry)
+        self._path = (parts.path or "").rstrip("/")
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._breaker = make_breaker(name, lambda error: not isinstance(error, DependencyDown))
@@ -73,13 +95,17 @@ class ServiceClient:
         Raises:
             DependencyDown: also when the answer breaks off. Else as `post`.
         """
+        seconds = deadline.remaining(at_most=self._timeout_s)
         with self._guarded():
-            answer = self._send("POST", path, payload, deadline)
-            if answer.status != 200:
-                with closing(answer):
-                    raise self._refusal_in(answer)
-        with closing(answer), self._translated(answer.waits_s):
-            yield from answer.lines()
+            response = self._send("POST", path, payload, deadline, whole=False)
+            if response.status != 200:
+                raise self._refusal_in(response)
+        try:
+            with self._translated(seconds), current_stop.get().waking(lambda: _shut(response)):
+                yield from _lines(response)
+        finally:
+            response.close()  # does nothing to a connection whose answer was read to its end
+            response.release_conn()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -92,25 +118,39 @@ class ServiceClient:
             logger.warning("%s", error)
             raise
 
-    def _send(self, method: str, path: str, payload: Mapping[str, Any] | None, deadline: Deadline) -> Answer:
+    def _send(
+        self, method: str, path: str, payload: Mapping[str, Any] | None, deadline: Deadline, *, whole: bool = True
+    ) -> HTTPResponse:
         seconds = deadline.remaining(at_most=self._timeout_s)
         current_stop.get().check()
         headers = self._headers | {"X-Request-ID": request_id.get(), deadlines.HEADER: deadlines.to_header(seconds)}
         # Chinese as it is: escaped, it would be twice as long and break the other side's limit.
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
         with self._translated(seconds):
-            return self._connections.send(method, path, body, headers, seconds)
+            return cast(
+                HTTPResponse,
+                self._pool.urlopen(
+                    method,
+                    self._path + path,
+                    body=body,
+                    headers=headers,
+                    timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, seconds / (RETRIES + 1)), read=seconds),
+                    redirect=False,
+                    preload_content=whole,
+                ),
+            )
 
     @contextmanager
     def _translated(self, seconds: float) -> Iterator[None]:
-        """What a connection raises that waits for at most `seconds`."""
+        """What urllib3 raises while it waits for at most `seconds`."""
         try:
             yield
-        except (HTTPException, OSError) as error:
+        except (HTTPError, OSError) as error:
             current_stop.get().check()
-            if isinstance(error, TimeoutError):
+            if isinstance(error, ReadTimeoutError):
                 raise self._late(seconds) from None
-            raise down(self.name, self.url, type(error).__name__, OPEN_FOR_S) from error
+            reason = getattr(error, "reason", None) or error
+            raise down(self.name, self.url, type(reason).__name__, OPEN_FOR_S) from error
 
     def _late(self, seconds: float) -> YijuError:
         late = f"在 {seconds:.1f} 秒内没有回应 / no answer within {seconds:.1f} s"
@@ -118,23 +158,18 @@ class ServiceClient:
             return down(self.name, self.url, late, OPEN_FOR_S)
         return DeadlineExceeded(f"{self.name} {late}", f"{self.name}: {late}")
 
-    def _object(self, answer: Answer) -> dict[str, Any]:
-        with closing(answer):
-            if not 200 <= answer.status < 300:
-                raise self._refusal_in(answer)
-            body = _json(self._whole(answer))
+    def _object(self, response: HTTPResponse) -> dict[str, Any]:
+        if not 200 <= response.status < 300:
+            raise self._refusal_in(response)
+        body = _json(response.data)
         if isinstance(body, dict):
             return body
         raise down(self.name, self.url, "不是 JSON 对象 / no JSON object", None)
 
-    def _whole(self, answer: Answer) -> bytes:
-        with self._translated(answer.waits_s):
-            return answer.read()
-
-    def _refusal_in(self, answer: Answer) -> YijuError:
-        code, message = _fault_in(_json(self._whole(answer)))
-        status = answer.status
-        return self._refusal(status, code, message or f"HTTP {status}", retry_after(answer.headers))
+    def _refusal_in(self, response: HTTPResponse) -> YijuError:
+        code, message = _fault_in(_json(response.data))
+        status = response.status
+        return self._refusal(status, code, message or f"HTTP {status}", retry_after(response.headers))
 
     def _refusal(self, status: int, code: str | None, message: str, pause: float | None) -> YijuError:
         zh, en = f"{self.name}：{message}", f"{self.name}: {message}"
@@ -151,6 +186,51 @@ class ServiceClient:
         if status in (400, 409, 422):
             return InvalidRequest(zh, en)
         return down(self.name, self.url, message, pause)
+
+
+class _HangsUp:
+    """A connection that gives up waiting for an answer when its context's turn is stopped."""
+
+    def getresponse(self) -> Any:
+        with current_stop.get().waking(self._hang_up):
+            return super().getresponse()  # type: ignore[misc]
+
+    def _hang_up(self) -> None:
+        with suppress(OSError, AttributeError):  # closed meanwhile
+            self.sock.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+
+
+class _Connection(_HangsUp, HTTPConnection):
+    pass
+
+
+class _SecureConnection(_HangsUp, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _shut(response: HTTPResponse) -> None:
+    with suppress(OSError, ValueError, RuntimeError):  # read to its end meanwhile
+        response.shutdown()
+
+
+def _lines(response: HTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for chunk in response.stream() if response.chunked else iter(response.read1, b""):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.rstrip(b"\r")
+    if response.length_remaining:  # read1 does not mind
+        raise ProtocolError("the answer broke off")
+    if rest:
+        yield rest
 
 
 def _json(data: bytes) -> Any:
