@@ -12,13 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from es_search.dense_search import Meaning, make_searcher
 from es_search.explain import explain
 from es_search.metrics import SearchMetrics
+from es_search.searcher import Found
 from service_kit.errors import IndexUnavailable
 from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader, open_reader
 from service_kit.settings import Settings
 from service_kit.web import Body, Check, create_base_app, current_deadline, read_body, registry_of
 
 MAX_TOP_K = 100
-
+MOST_QUESTIONS = 8
+"""Of `more`: questions that are searched beside the first one, which saves their requests."""
 
 NonBlank = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
@@ -43,11 +45,13 @@ class SearchBody(Body):
         "top_k": f"integer 1..{MAX_TOP_K}",
         "filters": '{"as_of": "YYYY-MM-DD", "issuer": non-empty string, "status": "in_force" or "repealed"}',
         "explain": "true or false",
+        "more": f"list of at most {MOST_QUESTIONS} non-empty strings",
     }
     question: NonBlank
     top_k: Annotated[int, Field(ge=1, le=MAX_TOP_K)] | None = None
     filters: FilterBody | None = None
     explain: bool | None = None
+    more: Annotated[list[NonBlank], Field(max_length=MOST_QUESTIONS)] | None = None
 
 
 def create_app(settings: Settings) -> Flask:
@@ -68,11 +72,16 @@ def create_app(settings: Settings) -> Flask:
     def search() -> dict[str, Any]:
         body = read_body(SearchBody)
         filters = body.filters.filters() if body.filters else NO_FILTERS
-        found = searcher.search(body.question, body.top_k or settings.top_k, current_deadline(), filters)
-        metrics.count(found)
+
+        def found_for(question: str) -> Found:
+            found = searcher.search(question, body.top_k or settings.top_k, current_deadline(), filters)
+            metrics.count(found)
+            return found
+
+        found = found_for(body.question)
         answer = {
             "docs": [one.hit.passage.content for one in found.hits],
-            "hits": [_show(one.hit) | {"ranked_by": one.score} for one in found.hits],
+            "hits": _shown(found),
             "idf": dict(found.idf),
             "engine": settings.search,
             "retrieval_mode": found.mode,
@@ -82,6 +91,11 @@ def create_app(settings: Settings) -> Flask:
             answer["skipped"] = {stage: words.to(settings.lang) for stage, words in found.skipped.items()}
         if body.explain:
             answer["explain"] = [explain(one, found.idf) for one in found.hits]
+        if body.more is not None:
+            answer["more"] = [
+                {"hits": _shown(one), "idf": dict(one.idf), "retrieval_mode": one.mode}
+                for one in map(found_for, body.more)
+            ]
         return answer
 
     @app.get("/selftest")
@@ -100,6 +114,10 @@ def _passed(reader: PassageReader) -> dict[str, Any]:
     if failed := next((one for one in probes if not one["ok"]), None):
         raise IndexUnavailable(failed["message"], failed["message"])
     return {"probes": [one["name"] for one in probes]}
+
+
+def _shown(found: Found) -> list[dict[str, Any]]:
+    return [_show(one.hit) | {"ranked_by": one.score} for one in found.hits]
 
 
 def _show(hit: Hit) -> dict[str, Any]:

@@ -79,18 +79,19 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
     """
     leans = understood.new_query != understood.query
     if not leans and not understood.completed:
-        return _search(understood.query, top_k, client, deadline)
+        return _searches([understood.query], top_k, client, deadline)[0]
     depth = max(top_k, DEPTH)
     forms = (understood.new_query, understood.query, *filter(None, [understood.completed]))
     queries = tuple(dict.fromkeys(forms))
-    searches = [_search(query, depth, client, deadline) for query in queries]
+    context = [understood.context] if understood.context else []
+    searches = _searches([*queries, *context], depth, client, deadline)
+    beside = searches.pop().evidence if context else ()
     asked_for = [_information(found, query) for found, query in zip(searches, queries, strict=True)]
     if not leans:  # the completed form is a guess
         asked_for[1:] = [asked_for[0]] * (len(queries) - 1)
     rankings: list[Ranking] = [(found.evidence, weight) for found, weight in zip(searches, asked_for, strict=True)]
     bonus: Mapping[str, float] = {}
-    if understood.context:
-        beside = _search(understood.context, depth, client, deadline).evidence
+    if context:
         rankings.append((beside, asked_for[0] * (CONTEXT_WEIGHT if leans else DOUBTFUL_CONTEXT_WEIGHT)))
         bonus = _of_the_same_document(rankings, leans=leans)
     idf = {term: value for found in searches for term, value in found.idf.items()}
@@ -159,12 +160,18 @@ def _information(found: Retrieved, question: str) -> float:
     return sum(found.idf.get(term, 0.0) for term in question_terms(question))
 
 
-def _search(question: str, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
-    body = client.post("/", {"question": question, "top_k": top_k}, deadline)
+def _searches(questions: Sequence[str], top_k: int, client: ServiceClient, deadline: Deadline) -> list[Retrieved]:
+    """What each question finds: in one request where the service understands `more`, else in one each."""
+    first, *rest = questions
+    body = client.post("/", {"question": first, "top_k": top_k, **({"more": rest} if rest else {})}, deadline)
+    more = body.get("more")
+    if rest and not (isinstance(more, list) and len(more) == len(rest)):
+        more = [client.post("/", {"question": question, "top_k": top_k}, deadline) for question in rest]
     try:
-        return _read(question, body)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
+        answers = [body, *({"engine": body.get("engine")} | one for one in more or ())]
+        return [_read(question, answer) for question, answer in zip(questions, answers, strict=True)]
+    except (ValidationError, TypeError) as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else "more"
         raise DependencyDown(
             f"{client.name}（{client.url}）的回答不合约定：{where}",
             f"{client.name} ({client.url}) does not keep its contract: {where}",

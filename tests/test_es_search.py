@@ -106,6 +106,20 @@ def test_selftest(client: FlaskClient, settings: Settings, tmp_path: Path) -> No
     assert "python -m es_index" in answer.get_json()["probes"][-1]["message"]
 
 
+def test_more_questions_in_one_request(client: FlaskClient) -> None:
+    first, second = "专项债务收入可以用于经常性支出吗？", "一般债务应当如何偿还？"
+    answer = client.post("/", json={"question": first, "top_k": 1, "more": [second, "？"]}).get_json()
+    alone = [client.post("/", json={"question": one, "top_k": 1}).get_json() for one in (first, second)]
+    assert answer["hits"] == alone[0]["hits"]
+    assert answer["more"][0]["hits"] == alone[1]["hits"]
+    assert answer["more"][0]["idf"] == alone[1]["idf"]
+    assert answer["more"][1]["hits"] == []
+    for more in ([""], "x", ["a"] * 9):
+        refused = client.post("/", json={"question": first, "more": more})
+        assert refused.status_code == 400
+        assert "more" in refused.get_json()["error"]["allowed"]
+
+
 def test_tutorial_client_without_content_type(client: FlaskClient) -> None:
     answer = client.post("/", data='{"question": "债务", "top_k": 1, "unknown": 0}'.encode())
     assert len(answer.get_json()["docs"]) == 1
@@ -167,7 +181,7 @@ def test_bad_bodies(client: FlaskClient, data: bytes) -> None:
     error = answer.get_json()["error"]
     assert error["code"] == "invalid_request"
     assert error["message"]
-    assert set(error["allowed"]) == {"question", "top_k", "filters", "explain"}
+    assert set(error["allowed"]) == {"question", "top_k", "filters", "explain", "more"}
 
 
 def test_too_large_a_body(client: FlaskClient) -> None:

@@ -1,8 +1,10 @@
 """What several searches find for one question becomes one ranking."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from flask import Flask, Response, jsonify, request
 
 from es_search.app import create_app
 from rag_server.retrieve import (
@@ -17,6 +19,7 @@ from rag_server.retrieve import (
 from rag_server.turn import Evidence, Understood
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
+from service_kit.errors import DependencyDown
 from service_kit.settings import Settings
 from tests.corpus import DISCLOSURE, GENERAL, SPECIAL, index_passages
 from tests.servers import served
@@ -72,6 +75,44 @@ def found(settings: Settings, understood: Understood) -> list[str]:
     with served(create_app(settings)) as url:
         client = ServiceClient("es_search", url, timeout_s=10)
         return [e.title for e in retrieve(understood, 2, client, Deadline()).evidence]
+
+
+LEANING = Understood("可以吗？", "专项债务可以吗？", "zh", GENERAL.text)
+
+
+def test_a_turn_is_one_request_and_a_service_that_knows_no_more_gets_one_each(settings: Settings) -> None:
+    index_passages(settings)
+    app = create_app(settings)
+    asked: list[dict[str, Any]] = []
+    known = True
+
+    def note() -> None:
+        asked.append(request.get_json(force=True))
+
+    def forget(response: Response) -> Response:
+        body = response.get_json()
+        return response if known else jsonify({key: value for key, value in body.items() if key != "more"})
+
+    app.before_request(note)
+    app.after_request(forget)
+    with served(app) as url:
+        client = ServiceClient("es_search", url, timeout_s=10)
+        in_one = retrieve(LEANING, 2, client, Deadline())
+        assert [body.get("more") for body in asked] == [["可以吗？", GENERAL.text]]
+        known = False
+        assert retrieve(LEANING, 2, client, Deadline()) == in_one
+    assert [body["question"] for body in asked[1:]] == ["专项债务可以吗？", "可以吗？", GENERAL.text]
+
+
+def test_more_that_keeps_no_contract_is_named(settings: Settings) -> None:
+    app = Flask("other")
+
+    @app.post("/")
+    def answer() -> dict[str, Any]:
+        return {"docs": [], "more": [1, 2]}
+
+    with served(app) as url, pytest.raises(DependencyDown, match=r"contract|约定"):
+        retrieve(LEANING, 2, ServiceClient("es_search", url, timeout_s=10), Deadline())
 
 
 def test_a_bad_rewriting_does_not_lose_the_passage(settings: Settings) -> None:

@@ -44,7 +44,7 @@ def _chunked(body: bytes) -> bytes:
     return b"%s%x\r\n%s\r\n0\r\n\r\n" % (head, len(body), body)
 
 
-SEARCHES = tuple(_whole(_search(n), b"application/json") for n in range(1000))
+SEARCHES = tuple(map(_search, range(1000)))
 """Each answer another one, so that what rag_server keeps of a passage's analysis is of no use for the next turn."""
 _asked = count()
 CHAT = _chunked(_chat())
@@ -55,7 +55,13 @@ def _answer_to(request: bytes, body: bytes) -> bytes:
         counts = [len(text) for text in json.loads(body)["texts"]]
         told = {"counts": counts, "max_model_len": 32_768, "has_chat_template": True}
         return _whole(json.dumps(told).encode(), b"application/json")
-    return CHAT if b"/v1/" in request else SEARCHES[next(_asked) % len(SEARCHES)]
+    if b"/v1/" in request:
+        return CHAT
+    found = SEARCHES[next(_asked) % len(SEARCHES)]
+    if more := json.loads(body).get("more"):
+        others = b",".join(SEARCHES[next(_asked) % len(SEARCHES)] for _ in more)
+        found = b'%s,"more":[%s]}' % (found[:-1], others)
+    return _whole(found, b"application/json")
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
