@@ -1,5 +1,6 @@
 """`/openapi.json`: complete, valid references, and true of real answers."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ def answered(spec: dict[str, Any], path: str, method: str, status: int = 200) ->
 
 def test_every_route_is_in_it(served: Rag, spec: dict[str, Any]) -> None:
     rules = {
-        rule.rule.replace("<path:", "{").replace(">", "}") for rule in served.client.application.url_map.iter_rules()
+        re.sub(r"<[^:<>]+:([^<>]+)>", r"{\1}", rule.rule) for rule in served.client.application.url_map.iter_rules()
     }
     assert set(spec["paths"]) == rules
     for path in spec["paths"].values():
