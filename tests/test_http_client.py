@@ -197,7 +197,10 @@ def answering(*answers: bytes, hung_up: Event | None = None) -> Iterator[str]:
             for answer in answers:
                 connection, _ = server.accept()
                 with connection:
-                    connection.recv(65536)
+                    request = b""
+                    # All of it: a connection that is closed over something unread is reset.
+                    while not request.endswith(b"{}") and (piece := connection.recv(65536)):
+                        request += piece
                     connection.sendall(answer)
                 if hung_up:
                     hung_up.set()
