@@ -70,9 +70,8 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
 
     A rewritten question is searched as it was asked, too, and what the earlier turn answered is searched beside it, and
     the form made without a model beside the model's; see `fuse`. A question that stands alone is one search, a short
-    one with a history three. A search service that knows only
-    the tutorial's contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all words
-    count the same.
+    one with a history three; all of a turn go in one request. A search service that knows only the tutorial's
+    contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all words count the same.
 
     Raises:
         DependencyDown: it answered something else, or as ServiceClient.post.

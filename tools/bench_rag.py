@@ -9,13 +9,9 @@ times, so that what else the machine does meanwhile meets all alike; the medians
 
 import argparse
 import json
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -24,31 +20,20 @@ from pathlib import Path
 from rag_server.store.database import FILE_NAME, Database
 from tools.console import run_tool
 from tools.ports import free_port
+from tools.processes import running
 from tools.rag_bench.clients import Client, Figures, measure, median
 
 FLOOR = "floor"
 P50_MS = 6.0
 SHARE_OF_FLOOR = 0.25
 RUNS: tuple[tuple[Client, int], ...] = (("requests", 1), ("http.client", 1), ("requests", 4))
-START_TIMEOUT_S = 60.0
 
 
 @contextmanager
 def process(*command: str, port: int, **env: str) -> Iterator[int]:
     """A Python process that listens on `port`, from the moment that it does."""
-    with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen([sys.executable, "-m", *command], env=os.environ | env, stdout=log, stderr=log)
-        try:
-            limit = time.monotonic() + START_TIMEOUT_S
-            while not _listens(port):
-                if child.poll() is not None or time.monotonic() > limit:
-                    log.seek(0)
-                    raise RuntimeError(f"{command[0]} did not start: {log.read().decode()[-2000:]}")
-                time.sleep(0.05)
-            yield port
-        finally:
-            child.terminate()
-            child.wait(30)
+    with running(*command, env=env, is_up=lambda: _listens(port)):
+        yield port
 
 
 def _listens(port: int) -> bool:

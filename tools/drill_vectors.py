@@ -36,6 +36,7 @@ from service_kit.passages import Passage, open_reader, open_writer
 from service_kit.settings import load_settings
 from tools.console import run_tool
 from tools.ports import free_port
+from tools.processes import is_ready
 
 DIMENSION = 64
 _QUESTIONS = 20
@@ -82,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for _ in range(args.kills):
                 _until(lambda: _with_vectors(port) > 0, 120)  # it has counted what is there
                 before = _with_vectors(port)
-                _until(lambda before=before: _with_vectors(port) > before, 120)
+                if before < len(passages):  # else there is nothing left to be in the middle of
+                    _until(lambda before=before: _with_vectors(port) > before, 120)
                 process.kill()
                 process.wait()
                 process = _start(env, port)
@@ -164,15 +166,8 @@ def _start(env: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    _until(lambda: _ready(port), 60)
+    _until(lambda: is_ready(f"http://127.0.0.1:{port}"), 60)
     return process
-
-
-def _ready(port: int) -> bool:
-    try:
-        return requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).ok
-    except requests.ConnectionError:
-        return False
 
 
 def _searches(port: int, questions: Sequence[str], count: int) -> list[float]:

@@ -1,13 +1,22 @@
-"""A background process of ours, found again by its pid file."""
+"""Processes of ours: one in the background, found again by its pid file; one for the length of a block."""
 
+import os
 import subprocess
-from collections.abc import Mapping
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import requests
 
 STOP_TIMEOUT_S = 15.0
+STOP_LIMIT_S = 60.0
+"""A service with a model ends after its running step."""
+POLL_S = 0.1
 CLOCK_STEP_S = 5.0
 """A process's start time is told relative to the clock, which may have been set since."""
 
@@ -71,3 +80,35 @@ class Background:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-count:])
+
+
+@contextmanager
+def running(
+    *command: str, env: Mapping[str, str], is_up: Callable[[], bool], start_s: float = 60.0
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """`python -m` `command` with `env` beside this process' own variables, from the moment that `is_up`.
+
+    Raises:
+        OSError: it ended, or was not up after `start_s`; with the end of its log.
+    """
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen([sys.executable, "-m", *command], env={**os.environ, **env}, stdout=log, stderr=log)
+        try:
+            limit = time.monotonic() + start_s
+            while not is_up():
+                if process.poll() is not None or time.monotonic() > limit:
+                    log.seek(0)
+                    raise OSError(f"{command[0]} did not start: {log.read().decode(errors='replace')[-2000:]}")
+                time.sleep(POLL_S)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(STOP_LIMIT_S)
+
+
+def is_ready(url: str) -> bool:
+    """Whether the service there says so."""
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).ok
+    except requests.RequestException:
+        return False

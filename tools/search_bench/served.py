@@ -1,11 +1,7 @@
 """es_search over HTTP against a search in this process, in turns; and how many searches a second the reader gives."""
 
-import os
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,11 +12,11 @@ import requests
 from service_kit.passages import PassageReader, open_reader
 from service_kit.settings import Settings
 from tools.ports import free_port
+from tools.processes import is_ready, running
 
 TOP_K = 2
 WARM_UP = 1000
 """Questions before those that count, of each: a server just started compiles its code meanwhile."""
-START_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -36,11 +32,10 @@ class Latencies:
 
 
 @contextmanager
-def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+def serving(settings: Settings) -> Iterator[str]:
     """The URL of an es_search process over the index of `settings`."""
     port = free_port()
     env = {
-        **environment,
         "YIJU_DATA": str(settings.data.resolve()),
         "YIJU_SEARCH": settings.search,
         **{f"YIJU_{name.upper()}": getattr(settings, name) for name in ("es_urls", "es_index", "es_analysis")},
@@ -50,26 +45,8 @@ def serving(settings: Settings, environment: Mapping[str, str] = os.environ) -> 
         "YIJU_LOG_LEVEL": "INFO",
     }
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([sys.executable, "-m", "es_search"], env=env, stdout=log, stderr=log)
-        try:
-            limit = time.monotonic() + START_TIMEOUT_S
-            while not _is_ready(url):
-                if process.poll() is not None or time.monotonic() > limit:
-                    log.seek(0)
-                    raise OSError(f"es_search did not start: {log.read().decode()[-2000:]}")
-                time.sleep(0.1)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def _is_ready(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/readyz", timeout=5).ok
-    except requests.RequestException:
-        return False
+    with running("es_search", env=env, is_up=lambda: is_ready(url)):
+        yield url
 
 
 def latencies(settings: Settings, questions: Sequence[str], direct: Callable[[str], object]) -> Latencies:
