@@ -154,7 +154,10 @@ def chosen(only: str | None, *, quick: bool) -> list[str]:
     """Raises InvalidRequest for a name that is none."""
     names = only.split(",") if only else list(FOR_BARS if quick else ALL)
     if odd := sorted(set(names) - set(ALL)):
-        raise InvalidRequest(f"--only {', '.join(odd)}", f"--only {', '.join(odd)}", allowed=",".join(ALL))
+        some, all_of_them = ", ".join(odd), ",".join(ALL)
+        raise InvalidRequest(
+            f"--only 中没有 {some} 这一项，可用：{all_of_them}", f"--only knows no {some}; allowed: {all_of_them}"
+        )
     return names
 
 
