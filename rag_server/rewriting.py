@@ -56,7 +56,7 @@ def why_unusable(query: str, rewriting: str) -> str | None:
         return f"drops {min(missing)}"
     if language_of(query) != language_of(text):
         return "another language"
-    if query.rstrip()[-1:] in "？?" and text[-1] in "。.":
+    if text[-1] in "。." and query.rstrip()[-1:] not in ("。", "."):
         return "answers instead of asking"
     own = pairs(own_words(query))
     if 2 * len(own & pairs(own_words(text))) < len(own):

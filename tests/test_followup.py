@@ -189,6 +189,12 @@ def test_a_rewriting_in_another_language_is_thrown_away() -> None:
     assert why_unusable("它由谁批准？", "Who approves it?") == "another language"
 
 
+def test_a_statement_is_no_rewriting_of_a_question_whose_mark_was_left_out() -> None:
+    assert why_unusable("几年", "专项债券的期限不超过十年。") == "answers instead of asking"
+    assert why_unusable("几年", "专项债券的期限是几年") is None
+    assert why_unusable("请说明它的期限。", "请说明专项债券的期限。") is None
+
+
 def test_a_question_given_back_as_it_came_is_no_rewriting() -> None:
     assert why_unusable("还有哪些例外？", "还有哪些例外") == "adds nothing"
     assert new_query("它由谁批准？", Model("它由谁批准？")) == "政府专项债务由谁批准？"
