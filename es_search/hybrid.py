@@ -20,6 +20,8 @@ DEPTH = 100
 """Candidates that words give, and as many that meaning gives."""
 ENOUGH_VECTORS = 0.5
 """Share of the candidates that must have vectors; with fewer (they are being made) words decide alone."""
+WORTH_TRYING = ENOUGH_VECTORS / 2
+"""Share of all passages that must have them; with fewer no search looks whether its own candidates have."""
 
 
 class NotYet(YijuError):
