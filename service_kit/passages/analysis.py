@@ -46,11 +46,16 @@ _QUESTION_PHRASE = re.compile("|".join(sorted((w for w in QUESTION_WORDS if len(
 
 
 def passage_terms(title: str, text: str) -> list[str]:
-    """All terms of a passage, each as often as it occurs.
+    """All terms of a passage, each as often as it occurs."""
+    return sentence_terms(title_words(title) + "\n" + text)
 
-    中华人民共和国 is left out of titles: every statute bears it, and it would make short titles look long.
+
+def title_words(title: str) -> str:
+    """What of a title is cut into terms, folded; each of these is a piece of it.
+
+    中华人民共和国 is left out: every statute bears it, and it would make short titles look long.
     """
-    return sentence_terms(fold(title).replace(_STATE_NAME, "") + "\n" + text)
+    return fold(title).replace(_STATE_NAME, "")
 
 
 def sentence_terms(text: str) -> list[str]:
