@@ -10,7 +10,7 @@ from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import Filters, Hit, PassageReader
-from service_kit.passages.analysis import passage_terms, question_terms
+from service_kit.passages.analysis import fold, passage_terms, question_terms
 
 if TYPE_CHECKING:
     from service_kit.dense.index import DenseIndex
@@ -72,25 +72,34 @@ def gather(
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet
-    asked = Counter(question_terms(question))
+    title_share = TitleShare(Counter(question_terms(question)), next((hit.idf for hit in hits.values()), {}))
     values = [
         Candidate(
             one,
             hit.normalised_score * hit.factor,
             likeness[one].cosine if one in likeness else None,
             hit.passage.title,
-            title_share(hit.passage.title, asked, hit.idf),
+            title_share.of(hit.passage.title),
         )
         for one, hit in hits.items()
     ]
     return Candidates(hits, likeness, {hit.id: n for n, hit in enumerate(by_words, 1)}, by_meaning, values)
 
 
-def title_share(title: str, asked: Mapping[str, int], idf: Mapping[str, float]) -> float:
-    """The share (0..1) of a question's words, weighed by rarity, that a title holds; `asked`: each term's count."""
-    total = sum(idf.get(term, 0.0) * times for term, times in asked.items())
-    held = sum(idf.get(term, 0.0) * asked[term] for term in asked.keys() & _title_terms(title))
-    return held / total if total else 0.0
+class TitleShare:
+    """The share (0..1) of a question's words, weighed by rarity, that a title holds."""
+
+    def __init__(self, asked: Mapping[str, int], idf: Mapping[str, float]) -> None:
+        """`asked`: how often the question holds each term."""
+        self._worth = {term: idf.get(term, 0.0) * times for term, times in asked.items()}
+        self._total = sum(self._worth.values())
+        self._letters = frozenset("".join(asked))
+
+    def of(self, title: str) -> float:
+        # Most titles share no character with the question, and telling so is a tenth of cutting them into words.
+        if not self._total or self._letters.isdisjoint(fold(title)):
+            return 0.0
+        return sum(self._worth[term] for term in self._worth.keys() & _title_terms(title)) / self._total
 
 
 @lru_cache(8192)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
-from es_search.hybrid import title_share
+from es_search.hybrid import TitleShare
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
 from service_kit.dense.block import Block, as_records
@@ -143,8 +143,10 @@ def test_words_of_the_title_count_less_beside_meaning() -> None:
     assert added([by_title, by_text], Weights(1.0, 0.0)) == pytest.approx({"t": 0.44, "x": 0.485})
     assert added([by_title, by_text], Weights(0.0, 0.0)) == {"t": 0.5, "x": 0.5}
     asked, idf = {"专项": 2, "债务": 1, "限额": 1}, {"专项": 1.0, "债务": 0.5, "限额": 1.5}
-    assert title_share("专项债务办法", asked, idf) == pytest.approx(2.5 / 4)
-    assert title_share("办法", asked, {}) == 0
+    assert TitleShare(asked, idf).of("专项债务办法") == pytest.approx(2.5 / 4)
+    assert TitleShare(asked, idf).of("办法") == 0
+    assert TitleShare(asked, {}).of("专项债务办法") == 0
+    assert TitleShare({"gb": 1}, {"gb": 2.0}).of("ＧＢ") == 1
 
 
 def test_reciprocal_ranks() -> None:

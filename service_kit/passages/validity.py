@@ -22,6 +22,8 @@ _DENIED = re.compile(
 """Nothing that ends the whole."""
 _MONTH = re.compile(r"(?<!\d)((?:19|20)\d\d)\s*(?:年|[-/.])\s*(\d{1,2})(?!\d)")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
+_HINT = re.compile(r"[\d年]")
+"""One of these is in every date."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,14 @@ class Validity:
         return "in_force" if self.begins <= day else "not_yet"
 
 
+UNTOLD = Validity()
+"""Of a passage that gives neither date nor status."""
+
+
 def validity(passage: Passage) -> Validity:
     """In force from `effective`, or else `issued`, to `repealed`; `status` tells of a repeal without a date."""
+    if not (passage.effective or passage.issued or passage.repealed or passage.status):
+        return UNTOLD
     begins = read_day(passage.effective) or read_day(passage.issued)
     repealed = _meant(passage.repealed)
     ends = read_day(repealed)
@@ -56,6 +64,8 @@ def read_day(text: str | None) -> date | None:
     if not text:
         return None
     folded = unicodedata.normalize("NFKC", text)
+    if not _HINT.search(folded):
+        return None
     if iso := first_date(folded):
         return date.fromisoformat(iso)
     if (found := _MONTH.search(folded)) and 1 <= int(found[2]) <= 12:
