@@ -69,9 +69,8 @@ class PairReranker:
 
 @dataclass(frozen=True)
 class Reranked:
-    """The new order, and what was not done of it, if anything."""
+    """By id the score of each passage that was read, and what was not done, if anything."""
 
-    order: list[str]
     scores: Mapping[str, float]
     skipped: Words | None = None
 
@@ -79,9 +78,9 @@ class Reranked:
 def rerank(
     reranker: Reranker, question: str, passages: Mapping[str, str], budget_s: float, deadline: Deadline
 ) -> Reranked:
-    """`passages`, by id and best first, in the reranker's order; never raises.
+    """What the reranker says of `passages`, by id and best first; never raises.
 
-    They are read from the best down. What the budget does not reach keeps its place behind what it does.
+    They are read from the best down, as far as the budget reaches.
     """
     until = deadline.sooner(budget_s)
     ids = list(passages)
@@ -101,8 +100,7 @@ def rerank(
         except YijuError as error:
             skipped = error.words
             break
-    first = sorted(scores, key=lambda one: (-scores[one], ids.index(one)))
-    return Reranked(first + [one for one in ids if one not in scores], scores, skipped)
+    return Reranked(scores, skipped)
 
 
 def odds(scores: Mapping[str, float]) -> Mapping[str, float]:
