@@ -114,7 +114,7 @@ class Searcher:
                 scores = {**scores, **again.scores}
                 worth, judged = {**scores, **odds(worth)}, len(named) + len(read)
         if self._near:
-            moved = by_authority(order[:judged], worth, hits, self._near) + order[judged:]
+            moved = by_authority(order[:judged], worth, hits, self._near, top_k) + order[judged:]
             if moved != order:
                 order = moved
                 ranks["authority"] = {one: n for n, one in enumerate(order, 1)}

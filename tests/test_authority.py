@@ -4,6 +4,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_kit.passages import Hit, Passage
 from service_kit.passages.authority import Authority, Rank, by_authority, rank_of
@@ -104,3 +106,19 @@ def test_what_the_question_names_stays_first() -> None:
 def test_no_score_is_near_to_nothing() -> None:
     assert order((NOTICE, 0.0), (LAW, 0.0)) == [NOTICE, LAW]
     assert order((NOTICE, -1.0), (LAW, -1.0)) == [NOTICE, LAW]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((PLAIN, NOTICE, NEWER, REVISED, RULES, LAW)), st.integers(-5, 100)), max_size=12
+    ),
+    st.integers(1, 4),
+)
+def test_the_first_places_are_told_without_the_rest(some: list[tuple[Passage, int]], first: int) -> None:
+    hits = {str(n): Hit(passage, str(n), score, 0.5) for n, (passage, score) in enumerate(some)}
+    scores = {one: hit.score for one, hit in hits.items()}
+    by_score = sorted(scores, key=lambda one: -scores[one])
+    whole = by_authority(by_score, scores, hits, 0.2)
+    told = by_authority(by_score, scores, hits, 0.2, first)
+    assert told[:first] == whole[:first]
+    assert sorted(told) == sorted(whole)

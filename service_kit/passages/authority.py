@@ -131,12 +131,17 @@ class Authority:
         return near if self.document == to.document else near * OTHERS
 
 
-def by_authority(order: Sequence[str], scores: Mapping[str, float], hits: Mapping[str, Hit], near: float) -> list[str]:
+def by_authority(
+    order: Sequence[str], scores: Mapping[str, float], hits: Mapping[str, Hit], near: float, first: int | None = None
+) -> list[str]:
     """`order` (ids, best first), each passage moved before those that yield to it.
 
     It moves up one place at a time and stops at the first that does not yield: none passes a passage that is better by
     more than `near`, or that has as much authority. What the question names stays before the rest, and among it only
     another version of the same document is passed. A score of 0 or less is near to nothing.
+
+    With `first` only so many places need be right: what is too far below to come among them stays where it is. But for
+    what the question names, which stands at the beginning, `order` has to be that of the scores then.
     """
     known: dict[str, Authority] = {}
 
@@ -155,8 +160,12 @@ def by_authority(order: Sequence[str], scores: Mapping[str, float], hits: Mappin
         margin = authority(before).yields(authority(one), near)
         return margin > 0 and scores[one] >= scores[before] * (1 - margin)
 
+    # Of the first `first` at least one stands at the last of these places or behind it, and has to be passed.
+    lowest = min((scores[one] for one in order[:first]), default=0.0) * (1 - near) if first else 0.0
     placed: list[str] = []
-    for one in order:
+    for n, one in enumerate(order):
+        if first and n >= first and not hits[one].exact and lowest > 0 and scores[one] < lowest:
+            return placed + list(order[n:])
         at = len(placed)
         while at and passes(one, placed[at - 1]):
             at -= 1
