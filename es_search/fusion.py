@@ -7,7 +7,6 @@ the next; on two of four sets adding reciprocal ranks was worse than words alone
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
@@ -27,8 +26,7 @@ RANK_CONSTANT = 60
 """k of reciprocal rank fusion (Cormack, Clarke, Büttcher 2009)."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A passage that may be the answer. `cosine` is None while it has no vectors; `document` names what it is of;
     `title` is the share (0..1) of the question's words, weighed by rarity, that its title holds."""
 

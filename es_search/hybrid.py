@@ -70,7 +70,10 @@ def gather(
     near = dense.near(vector, DEPTH, list(hits), deadline)
     by_meaning = ranks({one: like.cosine for one, like in near.nearest.items()})
     likeness = near.nearest | near.given
-    others = reader.score(question, [one for one in likeness if one not in hits], filters)
+    only_near = [one for one in likeness if one not in hits]
+    if len(likeness) < ENOUGH_VECTORS * max(1, len(hits) + len(only_near)):  # even if words know all of these
+        raise NotYet
+    others = reader.score(question, only_near, filters)
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet

@@ -1,5 +1,6 @@
 """Windows, the store of vectors, the approximate index, fusion: the parts by themselves."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -136,6 +137,24 @@ def test_a_document_speaks_for_its_passages() -> None:
     scores = added([*some, alone], Weights(1.0, 0.3))
     assert scores["d0"] > scores["a"]
     assert added([*some, alone], Weights(1.0, 0.0))["d0"] == added([*some, alone], Weights(1.0, 0.0))["a"]
+
+
+def test_whose_vectors_they_are_is_told_while_others_are_written(store: VectorStore) -> None:
+    store.add("m", {"a": unit(np.ones((1, 4)))})
+    told = threading.Event()
+
+    def ask() -> None:
+        store.check_identity("m")
+        told.set()
+
+    def gone() -> Iterator[str]:
+        """Asked for amid the transaction."""
+        threading.Thread(target=ask, daemon=True).start()
+        assert told.wait(10)
+        yield "a"
+
+    store.remove(gone())
+    assert store.passages() == set()
 
 
 def test_words_of_the_title_count_less_beside_meaning() -> None:

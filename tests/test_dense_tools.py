@@ -186,12 +186,18 @@ def test_kill_while_vectors_are_made(engine: str, tmp_path: Path, request: pytes
 @pytest.mark.slow
 def test_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "drill.json"
-    arguments = ["--passages", "200", "--kills", "1", "--searches", "5", "--delay-ms", "20", "--json", str(file)]
+    arguments = ["--passages", "200", "--kills", "1", "--between-kills", "20", "--searches", "5"]
+    arguments += ["--delay-ms", "20", "--json", str(file)]
     assert drill_vectors.main(arguments) == 0
     figures: dict[str, Any] = json.loads(file.read_text())
     assert figures["windows"] >= figures["passages"] == 200
     assert figures["missing"] == figures["doubled"] == figures["unknown"] == 0
     assert json.loads(capsys.readouterr().out) == figures
+
+
+def test_the_drill_ends_when_what_it_waits_for_does_not_come() -> None:
+    with pytest.raises(TimeoutError):
+        drill_vectors._until(lambda: False, 0.0)
 
 
 def test_bench_vectors(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 es_search runs as a process of its own over made-up passages. With `--embedder delay` its vectors come from a server in
 this tool that takes a fixed time for each request; with `--embedder e5` from the bundled model. In order: searches by
-words while nothing else is done; searches while vectors are made; with `delay` the same searches while the server holds
-its answers back, so that no vectors are made; as often as wanted kill -9 and a new start; then all vectors are awaited
-and counted: each passage must have the vectors of all of its windows, once.
+words while nothing else is done; searches while vectors are made; the same searches with the vectors that are there by
+then while none are made (with `delay` the server holds its answers back, with `e5` this tool has taken the right to
+make vectors); as often as wanted kill -9, amid the work, and a new start; then all vectors are awaited, searches are
+measured once more, and the vectors counted: each passage must have those of all of its windows, once.
 
 The searches are by words or both, whatever there is. `p99_ratio` compares those beside the work with the same ones
-without it: held back with `delay`; with `e5`, by words. Each question's own vector is made and cached before.
+without it. Each question's own vector is made and cached before.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import requests
 from flask import Flask, request
 from waitress.server import create_server
 
+from service_kit.dense.embedded_vectors import local_lock
 from service_kit.dense.store import VectorStore
 from service_kit.dense.windows import windows
 from service_kit.passages import Passage, open_reader, open_writer
@@ -52,10 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.drill_vectors", description=__doc__.splitlines()[0])
     parser.add_argument("--passages", type=int, default=60_000)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--between-kills", type=int, default=500, help="passages that get vectors before each kill")
     parser.add_argument("--searches", type=int, default=500, help="measured idle, and as many while vectors are made")
     parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
     parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
-    parser.add_argument("--wait-s", type=float, default=3600.0, help="at most for all vectors; 0: do not wait, count")
+    parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the index here, or take the one that is here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
@@ -66,35 +69,61 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.embedder == "delay":
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
         questions = [passage.text[-_PIECE:] for passage in passages[:_QUESTIONS]]
-        with closing(_Service(env | {"YIJU_EMBEDDER": "none"})) as words:
-            idle = _searches(words, questions, args.searches)
-        gate.set()
-        with closing(_Service(env)) as service:
-            busy = _searches(service, questions, args.searches)
-            after = service.with_vectors()
-            still = []
-            if args.embedder == "delay":
-                gate.clear()
-                _until_still(service)
-                still = _searches(service, questions, args.searches)
-                gate.set()
-            kills = [service.kill_amid_work(len(passages)) for _ in range(args.kills)]
-            if args.wait_s:
-                _until(lambda: service.with_vectors() == len(passages), "all vectors", args.wait_s)
-        faults = _count(data, passages)
-    figures = {
-        "words_idle_ms": _quantiles(idle),
-        "making_vectors_ms": _quantiles(busy),
-        **({"held_back_ms": _quantiles(still)} if still else {}),
-        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(still or idle)["p99"],
-        "vectors_when_measured": after,
-        "vectors_at_kills": kills,
-        **faults,
-    }
+        figures = _drill(args, env, gate, passages, questions) | _count(data, passages)
     print(json.dumps(figures, indent=2))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
-    return 1 if any(faults[name] for name in ("missing", "doubled", "unknown")) else 0
+    return 1 if any(figures[name] for name in ("missing", "doubled", "unknown")) else 0
+
+
+def _drill(
+    args: argparse.Namespace,
+    env: dict[str, str],
+    gate: threading.Event,
+    passages: Sequence[Passage],
+    questions: Sequence[str],
+) -> dict[str, Any]:
+    """What is measured of es_search; it runs no more when this returns."""
+    idle = _idle(env, questions, args.searches)
+    gate.set()
+    port = free_port()
+    process = _start(env, port)
+    ready = None
+    try:
+        busy = _searches(port, questions, args.searches)
+        after = _with_vectors(port)
+        if args.embedder == "delay":
+            gate.clear()
+            _until_still(port)
+            still = _searches(port, questions, args.searches)
+            gate.set()
+        else:
+            _kill(process)
+            with local_lock(Path(env["YIJU_DATA"]), wait=True):
+                process = _start(env, port)
+                still = _searches(port, questions, args.searches)
+                _kill(process)
+            process = _start(env, port)
+        kills = []
+        for _ in range(args.kills):
+            before = _amid(port, args.between_kills, len(passages))
+            _kill(process)
+            process = _start(env, port)
+            kills.append(before)
+        with suppress(TimeoutError):  # then some are missing, and that is told
+            _until(lambda: _with_vectors(port) == len(passages), args.wait_s)
+            ready = _searches(port, questions, args.searches)
+    finally:
+        _kill(process)
+    return {
+        "words_idle_ms": _quantiles(idle),
+        "making_vectors_ms": _quantiles(busy),
+        "held_back_ms": _quantiles(still),
+        **({"all_ready_ms": _quantiles(ready)} if ready else {}),
+        "p99_ratio": _quantiles(busy)["p99"] / _quantiles(still)["p99"],
+        "vectors_when_measured": after,
+        "vectors_at_kills": kills,
+    }
 
 
 def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
@@ -136,69 +165,72 @@ def _made_up(count: int) -> Iterator[Passage]:
         yield Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences))
 
 
-class _Service:
-    """es_search as a process of its own, on the same port after each kill."""
-
-    def __init__(self, env: dict[str, str]) -> None:
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self._env = {**os.environ, **env, "YIJU_SEARCH_PORT": str(port), "YIJU_LOG_LEVEL": "ERROR"}
-        self._process = self._start()
-
-    def with_vectors(self) -> int:
-        """How many passages have theirs."""
-        shown = requests.get(f"{self.url}/readyz", timeout=10).json()["dependencies"]["vectors"]
-        return int(shown.get("with_vectors", 0))
-
-    def kill_amid_work(self, passages: int) -> int:
-        """Returns how many of the passages had their vectors."""
-        _until(lambda: self.with_vectors() > 0, "it has counted what is there", 120)
-        before = self.with_vectors()
-        if before < passages:  # else there is nothing left to be in the middle of
-            _until(lambda: self.with_vectors() > before, "more vectors", 120)
-        self.close()
-        self._process = self._start()
-        return before
-
-    def close(self) -> None:
-        """kill -9."""
-        self._process.kill()
-        self._process.wait()
-
-    def _start(self) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "es_search"]
-        process = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _until(lambda: is_ready(self.url), "es_search is ready", 60)
-        return process
+def _idle(env: dict[str, str], questions: Sequence[str], searches: int) -> list[float]:
+    """Milliseconds of searches by words while nobody makes vectors."""
+    port = free_port()
+    process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
+    try:
+        return _searches(port, questions, searches)
+    finally:
+        _kill(process)
 
 
-def _searches(service: _Service, questions: Sequence[str], count: int) -> list[float]:
+def _start(env: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-m", "es_search"],
+        env={**os.environ, **env, "YIJU_SEARCH_PORT": str(port), "YIJU_LOG_LEVEL": "ERROR"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _until(lambda: is_ready(f"http://127.0.0.1:{port}"), 60)
+    return process
+
+
+def _searches(port: int, questions: Sequence[str], count: int) -> list[float]:
     """Milliseconds of each, after each question was asked once. Raises HTTPError when one fails."""
     for question in questions:
-        _search(service, question)
-    return [_search(service, questions[n % len(questions)]) for n in range(count)]
+        _search(port, question)
+    return [_search(port, questions[n % len(questions)]) for n in range(count)]
 
 
-def _search(service: _Service, question: str) -> float:
+def _search(port: int, question: str) -> float:
     time.sleep(_BETWEEN_S)
     began = time.perf_counter()
-    requests.post(service.url, json={"question": question}, timeout=30).raise_for_status()
+    requests.post(f"http://127.0.0.1:{port}/", json={"question": question}, timeout=30).raise_for_status()
     return (time.perf_counter() - began) * 1000
 
 
-def _until_still(service: _Service) -> None:
+def _with_vectors(port: int) -> int:
+    shown = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["dependencies"]["vectors"]
+    return int(shown.get("with_vectors", 0))
+
+
+def _until_still(port: int) -> None:
     """Until no more vectors come: what was asked before has been answered."""
     seen = -1
-    while seen != (seen := service.with_vectors()):
+    while seen != (seen := _with_vectors(port)):
         time.sleep(0.5)
 
 
-def _until(holds: Callable[[], bool], what: str, seconds: float) -> None:
-    """Raises TimeoutError when it does not come."""
+def _amid(port: int, more: int, every: int) -> int:
+    """Wait until this process has made `more` vectors itself; how many passages have them now."""
+    _until(lambda: _with_vectors(port) > 0, 120)  # it has counted what is there
+    goal = min(every, _with_vectors(port) + more)
+    _until(lambda: _with_vectors(port) >= goal, 600)
+    return _with_vectors(port)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+
+
+def _until(holds: Callable[[], bool], seconds: float) -> None:
+    """Raises TimeoutError."""
     limit = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > limit:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
+            raise TimeoutError(f"not within {seconds:g} s")
         time.sleep(0.05)
 
 

@@ -27,6 +27,9 @@ _STILL_S = 60.0
 """Without a commit of words, after which the vectors of passages that are gone are taken out."""
 _PAUSE_BESIDE_OTHERS_S = 5.0
 """While another process makes the vectors."""
+_TURN_S = 0.0005
+"""For so long a thread keeps the interpreter while another one waits for it; Python's own 5 ms are as long as a search,
+which has to ask for it several times."""
 
 
 class VersionedSource(Source, Protocol):
@@ -98,9 +101,8 @@ class Keeper:
         self._thread.join(30)
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # there a thread has a priority of its own
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        sys.setswitchinterval(min(_TURN_S, sys.getswitchinterval()))
+        _yield_to_all_others()
         while not self._closing.is_set():
             pause = _PAUSE_S
             try:
@@ -142,3 +144,16 @@ class Keeper:
     def _progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total
         self._dense.filled = done / total if total else 1.0
+
+
+def _yield_to_all_others() -> None:
+    """This thread alone gets what the others leave; on Linux, where a thread has a priority of its own.
+
+    Of the class IDLE it leaves a core at once when another thread wakes up. One of the lowest nice value would go on to
+    the end of its time slice, some milliseconds.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        with suppress(OSError):
+            os.sched_setscheduler(threading.get_native_id(), os.SCHED_IDLE, os.sched_param(0))

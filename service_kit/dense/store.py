@@ -38,7 +38,10 @@ class Rows(NamedTuple):
 
 
 class VectorStore:
-    """Open for reading and writing; threads take turns. Writers must hold the filling lock."""
+    """Open for reading and writing; threads take turns. Writers must hold the filling lock.
+
+    Facts are read by a connection of their own: each search asks for one, and must not wait while vectors are written.
+    """
 
     def __init__(self, data: Path) -> None:
         data.mkdir(parents=True, exist_ok=True)
@@ -46,11 +49,16 @@ class VectorStore:
         self._lock = threading.Lock()
         with self._lock, self._db:
             self._db.execute("PRAGMA journal_mode = WAL")
+            # Not each commit waits for the disk: a crash of the machine may cost the last few, which are made again.
+            self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
+        self._facts = sqlite3.connect(data / FILE, check_same_thread=False, timeout=30)
+        self._facts_lock = threading.Lock()
 
     def close(self) -> None:
-        with self._lock:
+        with self._lock, self._facts_lock:
             self._db.close()
+            self._facts.close()
 
     @property
     def dimension(self) -> int:
@@ -135,8 +143,8 @@ class VectorStore:
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def _fact(self, name: str) -> str | None:
-        with self._lock:
-            row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with self._facts_lock:
+            row = self._facts.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
     def _rows(self, rows: Sequence[tuple[int, str, int, bytes]]) -> Rows:

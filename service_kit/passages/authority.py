@@ -51,8 +51,9 @@ _NUMBERS: Sequence[tuple[re.Pattern[str], Rank]] = (
 )
 _VERSION = re.compile(r"暂行|试行|修[订正]|[(（〔\[][^()（）〔〕\[\]]*[)）〕\]]|(?:19|20)\d\d年?度?")
 """By what the titles of one document's versions differ."""
-_NOTICE = re.compile(r"(?:通知|意见|公告|通告|通报|函|批复|复函|答复|指南|方案|纪要|要点)$")
-_RULE = re.compile(r"(?:办法|规定|细则|规则|规程|准则)$")
+_NOTICE = ("通知", "意见", "公告", "通告", "通报", "函", "批复", "答复", "指南", "方案", "纪要", "要点")
+_RULE = ("办法", "规定", "细则", "规则", "规程", "准则")
+"""How their titles end."""
 
 
 def rank_of(passage: Passage) -> Rank | None:
@@ -69,16 +70,17 @@ def rank_of(passage: Passage) -> Rank | None:
 
 @lru_cache(8192)
 def _rank(title: str, doc_no: str, issuer: str) -> Rank | None:
-    number = unicodedata.normalize("NFKC", doc_no)
-    for pattern, rank in _NUMBERS:
-        if pattern.search(number):
-            return rank
+    if doc_no:
+        number = unicodedata.normalize("NFKC", doc_no)
+        for pattern, rank in _NUMBERS:
+            if pattern.search(number):
+                return rank
     name = title_key(title)
     issuers = issuer_keys(issuer)
     by_state = "国务院" in issuers or name.startswith("国务院")
     if name in ("宪法", "宪法修正案"):
         return Rank.CONSTITUTION
-    if _NOTICE.search(name):
+    if name.endswith(_NOTICE):
         return Rank.NOTICE
     if _COURT.match(name) or any(map(_COURT.match, issuers)):
         return Rank.REGULATION
@@ -88,24 +90,24 @@ def _rank(title: str, doc_no: str, issuer: str) -> Rank | None:
         return Rank.LAW
     if name.endswith("条例"):
         return Rank.RULE if any(map(_PLACE.match, (name, *issuers))) else Rank.REGULATION
-    if _RULE.search(name):
+    if name.endswith(_RULE):
         return Rank.REGULATION if by_state else Rank.RULE
     return None
 
 
-@lru_cache(8192)
-def _document(title: str) -> str:
-    return _VERSION.sub("", title_key(title))
-
-
 @dataclass(frozen=True)
 class Authority:
-    """`document`: the title as all versions of the document bear it. `begins`: from when it holds."""
+    """`begins`: from when it holds."""
 
     in_force: bool
     rank: Rank | None
-    document: str
+    title: str
     begins: date | None
+
+    @property
+    def document(self) -> str:
+        """The title as all versions of the document bear it. Found when asked for: most pairs differ before that."""
+        return _VERSION.sub("", title_key(self.title))
 
     @classmethod
     def of(cls, hit: Hit) -> "Authority":
@@ -113,7 +115,7 @@ class Authority:
         passage = hit.passage
         begins = validity(passage).begins or read_day(passage.title)
         in_force = hit.status not in ("repealed", "not_yet")
-        return cls(in_force, rank_of(passage), _document(passage.title), begins)
+        return cls(in_force, rank_of(passage), passage.title, begins)
 
     def yields(self, to: "Authority", near: float) -> float:
         """How much better (as a share of its score) than `to` this one may be and still stand behind it; 0: not at all.

@@ -5,9 +5,9 @@ low its score); `ordered` puts them in order. Without references and repealed pa
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import NamedTuple
 
 from service_kit.passages.analysis import question_terms
 from service_kit.passages.index import Hit
@@ -32,8 +32,7 @@ SPARE = 20
 """Candidates beyond `top_k` to fetch where scores are changed so."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A passage that may be shown, and its BM25 score, rounded, so that ties are ties in every engine."""
 
     passage: Passage
@@ -41,8 +40,7 @@ class Candidate:
     score: float
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A candidate in its place. `exact`: it bears the 文号, or is the article of the law, that the question names."""
 
     candidate: Candidate
@@ -58,7 +56,10 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
     Of several 文号 or articles that are named, the best passage of each comes before the second of any.
     `day` is the one for which in force and repealed are told.
     """
-    bearers = [_Bearer(one, references) for one in {candidate.id: candidate for candidate in candidates}.values()]
+    unique = {candidate.id: candidate for candidate in candidates}.values()
+    if not references:
+        return _by_score(unique, day)[:top_k]
+    bearers = [_Bearer(one, references) for one in unique]
     _name(bearers, references)
     ranked = []
     for bearer in bearers:
@@ -70,6 +71,15 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
     if not any(one.exact for _, _, one in ranked):
         return [one for _, _, one in ranked[:top_k]]
     return [one for _, one in _in_turns(ranked)][:top_k]
+
+
+def _by_score(candidates: Iterable[Candidate], day: date) -> list[Ranked]:
+    """The order where the question names nothing, as nearly always."""
+    ranked = []
+    for one in candidates:
+        status = validity(one.passage).status_at(day)
+        ranked.append(Ranked(one, status, exact=False, factor=REPEALED if status == "repealed" else 1.0))
+    return sorted(ranked, key=lambda one: (-one.candidate.score * one.factor, one.candidate.id))
 
 
 def _in_turns(

@@ -47,6 +47,7 @@ _POINTS_BACK = re.compile(rf"(?:该|本|此|这[一个部项]*|上述|前述|有
 """该办法第五条 names no law: which one was meant stands elsewhere."""
 _BETWEEN_ARTICLES = re.compile(r"[、,和与及或至到\s]*")
 _STATE_NAME = "中华人民共和国"
+_LEFT_OUT = re.compile(r"[《》\s]")
 _ASIDE = re.compile(r"[(\[〔][^()\[\]〔〕]*[)\]〕]$")
 """（2018年修正） at the end of a title."""
 
@@ -142,13 +143,15 @@ def issuer_keys(field: str | None) -> tuple[str, ...]:
     >>> issuer_keys("中华人民共和国财政部、国家税务总局")
     ('财政部', '国家税务总局')
     """
-    names = re.split(r"[\s、,;，；/]+", _fold(field or "").replace(_STATE_NAME, ""))
+    if not field:
+        return ()
+    names = re.split(r"[\s、,;，；/]+", _fold(field).replace(_STATE_NAME, ""))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
 def title_key(title: str) -> str:
     """A title without what its quoters leave out: 《》, the state's name, （2018年修正）."""
-    key = re.sub(r"[《》\s]", "", _fold(title)).replace(_STATE_NAME, "")
+    key = _LEFT_OUT.sub("", _fold(title)).replace(_STATE_NAME, "")
     return _ASIDE.sub("", key) or key
 
 

@@ -22,6 +22,8 @@ _DENIED = re.compile(
 """Nothing that ends the whole."""
 _MONTH = re.compile(r"(?<!\d)((?:19|20)\d\d)\s*(?:年|[-/.])\s*(\d{1,2})(?!\d)")
 _YEAR = re.compile(r"(?<!\d)((?:19|20)\d\d)(?!\d)")
+_HINT = re.compile(r"[\d年]")
+"""One of these is in every date."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def read_day(text: str | None) -> date | None:
     if not text:
         return None
     folded = unicodedata.normalize("NFKC", text)
+    if not _HINT.search(folded):
+        return None
     if iso := first_date(folded):
         return date.fromisoformat(iso)
     if (found := _MONTH.search(folded)) and 1 <= int(found[2]) <= 12:
