@@ -172,6 +172,7 @@ def test_refused_files_are_reported_and_stored_later(
 
 def test_words_are_cut_in_worker_processes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     settings = settings.model_copy(update={"es_analysis": "client"})
     with closing(ElasticWriter(settings)) as writer:
         writer.upsert([DEBT])
@@ -189,6 +190,7 @@ def test_words_are_cut_in_worker_processes(settings: Settings, monkeypatch: pyte
 
 def test_a_worker_that_is_killed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     settings = settings.model_copy(update={"es_analysis": "client"})
     with closing(ElasticWriter(settings)) as writer:
         writer.upsert([DEBT])
