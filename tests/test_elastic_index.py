@@ -84,7 +84,7 @@ def test_an_index_of_another_version_is_kept_and_a_new_one_begun(
 ) -> None:
     first_id = write(settings, DEBT)
     monkeypatch.setattr("service_kit.passages.elastic_mapping.VERSION", "9.9")
-    monkeypatch.setattr("service_kit.passages.elastic_selftest.VERSION", "9.9")
+    monkeypatch.setattr("service_kit.passages.elastic_indices.VERSION", "9.9")
     assert "9.9" in last_probe(settings)
     assert write(settings, GENERAL) != first_id
     old, new = indices.all()

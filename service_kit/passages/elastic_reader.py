@@ -12,6 +12,7 @@ from elasticsearch.helpers import scan
 from service_kit.errors import DependencyDown, IndexUnavailable
 from service_kit.passages.analysis import question_terms
 from service_kit.passages.elastic_connection import calling, connect, unavailable
+from service_kit.passages.elastic_indices import unusable
 from service_kit.passages.elastic_mapping import name_prefix, passage_of
 from service_kit.passages.elastic_query import (
     SHORT,
@@ -227,7 +228,7 @@ class ElasticReader:
 
     def _check_name(self, name: str) -> None:
         if not name.startswith(self._prefix):
-            raise self._tests.unusable(name)
+            raise unusable(self._client, self._index, self._form, name)
 
 
 def _these(ids: Sequence[str]) -> dict[str, Any]:
