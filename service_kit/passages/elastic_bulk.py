@@ -15,7 +15,7 @@ from service_kit.errors import DependencyDown
 from service_kit.passages.elastic_connection import RETRIED, calling
 from service_kit.passages.elastic_encoding import Operation
 
-CHUNK_BYTES = 1_000_000
+CHUNK_BYTES = 500_000
 """Of what one request is made of, about. Larger ones are no faster and fill the server's memory."""
 PARALLEL = 3
 """Requests at once: two keep two cores of a server busy, while the third is made."""
