@@ -10,7 +10,7 @@ from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import Filters, Hit, PassageReader
-from service_kit.passages.analysis import passage_terms, question_terms
+from service_kit.passages.analysis import passage_terms, question_terms, title_words
 
 if TYPE_CHECKING:
     from service_kit.dense.index import DenseIndex
@@ -20,6 +20,8 @@ DEPTH = 100
 """Candidates that words give, and as many that meaning gives."""
 ENOUGH_VECTORS = 0.5
 """Share of the candidates that must have vectors; with fewer (they are being made) words decide alone."""
+WORTH_TRYING = ENOUGH_VECTORS / 2
+"""Share of all passages that must have them; with fewer no search looks whether its own candidates have."""
 
 
 class NotYet(YijuError):
@@ -72,25 +74,34 @@ def gather(
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet
-    asked = Counter(question_terms(question))
+    weights = term_weights(question, next((hit.idf for hit in hits.values()), {}))
     values = [
         Candidate(
             one,
             hit.normalised_score * hit.factor,
             likeness[one].cosine if one in likeness else None,
             hit.passage.title,
-            title_share(hit.passage.title, asked, hit.idf),
+            title_share(hit.passage.title, weights),
         )
         for one, hit in hits.items()
     ]
     return Candidates(hits, likeness, {hit.id: n for n, hit in enumerate(by_words, 1)}, by_meaning, values)
 
 
-def title_share(title: str, asked: Mapping[str, int], idf: Mapping[str, float]) -> float:
-    """The share (0..1) of a question's words, weighed by rarity, that a title holds; `asked`: each term's count."""
-    total = sum(idf.get(term, 0.0) * times for term, times in asked.items())
-    held = sum(idf.get(term, 0.0) * asked[term] for term in asked.keys() & _title_terms(title))
-    return held / total if total else 0.0
+def term_weights(question: str, idf: Mapping[str, float]) -> dict[str, float]:
+    """Of each term of a question the share (0..1) that it has of what all of them weigh, by rarity and count."""
+    counts = Counter(question_terms(question))
+    total = sum(idf.get(term, 0.0) * times for term, times in counts.items())
+    return {term: idf.get(term, 0.0) * times / total for term, times in counts.items()} if total else {}
+
+
+def title_share(title: str, weights: Mapping[str, float]) -> float:
+    """The share (0..1) of a question's words, weighed by rarity, that a title holds; `weights`: see `term_weights`."""
+    words = title_words(title)
+    # Most titles hold none of the terms, and looking for them is quicker than cutting the title.
+    if not any(term in words for term in weights):
+        return 0.0
+    return sum(weights[term] for term in weights.keys() & _title_terms(title))
 
 
 @lru_cache(8192)

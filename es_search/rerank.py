@@ -69,9 +69,8 @@ class PairReranker:
 
 @dataclass(frozen=True)
 class Reranked:
-    """The new order, and what was not done of it, if anything."""
+    """What the reranker says of those that it came to, by id, and what was not done, if anything."""
 
-    order: list[str]
     scores: Mapping[str, float]
     skipped: Words | None = None
 
@@ -79,10 +78,7 @@ class Reranked:
 def rerank(
     reranker: Reranker, question: str, passages: Mapping[str, str], budget_s: float, deadline: Deadline
 ) -> Reranked:
-    """`passages`, by id and best first, in the reranker's order; never raises.
-
-    They are read from the best down. What the budget does not reach keeps its place behind what it does.
-    """
+    """The reranker's scores of `passages`, which are given by id and read from the first on; never raises."""
     until = deadline.sooner(budget_s)
     ids = list(passages)
     scores: dict[str, float] = {}
@@ -101,8 +97,7 @@ def rerank(
         except YijuError as error:
             skipped = error.words
             break
-    first = sorted(scores, key=lambda one: (-scores[one], ids.index(one)))
-    return Reranked(first + [one for one in ids if one not in scores], scores, skipped)
+    return Reranked(scores, skipped)
 
 
 def odds(scores: Mapping[str, float]) -> Mapping[str, float]:

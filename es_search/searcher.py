@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from es_search.fusion import Weights
-from es_search.hybrid import DEPTH, Candidates, NotYet, gather
+from es_search.hybrid import DEPTH, WORTH_TRYING, Candidates, NotYet, gather
 from es_search.rerank import Reranker, odds, rerank
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
@@ -81,7 +81,9 @@ class Searcher:
             IndexUnavailable: as PassageReader.
             DeadlineExceeded: it has passed.
         """
-        alone = self._dense is None and self._reranker is None
+        skipped = dict(self._skipped)
+        dense = self._filled(skipped)
+        alone = dense is None and self._reranker is None
         depth = top_k + (NEIGHBOURS if self._near else 0) if alone else max(DEPTH, top_k)
         result = self._reader.search(question, depth, filters)
         hits: Mapping[str, Hit] = {hit.id: hit for hit in result.hits}
@@ -90,8 +92,11 @@ class Searcher:
         scores = {hit.id: hit.normalised_score for hit in result.hits}
         worth = {hit.id: hit.normalised_score * hit.factor for hit in result.hits}
         mode: Mode = "lexical"
-        skipped = dict(self._skipped)
-        candidates = self._candidates(question, result.hits, deadline, filters, skipped)
+        candidates = None
+        if dense:
+            candidates = self._candidates(
+                dense, question, result.hits, deadline=deadline, filters=filters, skipped=skipped
+            )
         if candidates:
             hits, scores, mode = candidates.hits, candidates.scores(self._weights), "hybrid"
             order, worth = list(scores), scores
@@ -114,7 +119,7 @@ class Searcher:
                 scores = {**scores, **again.scores}
                 worth, judged = {**scores, **odds(worth)}, len(named) + len(read)
         if self._near:
-            moved = by_authority(order[:judged], worth, hits, self._near) + order[judged:]
+            moved = by_authority(order[:judged], worth, hits, self._near, top_k) + order[judged:]
             if moved != order:
                 order = moved
                 ranks["authority"] = {one: n for n, one in enumerate(order, 1)}
@@ -122,20 +127,27 @@ class Searcher:
         ranked = tuple(_ranked(hits[one], scores[one], candidates, ranks) for one in order[:top_k])
         return Found(ranked, result.idf, mode, skipped)
 
+    def _filled(self, skipped: dict[str, Words]) -> "DenseIndex | None":
+        """None, and in `skipped` why, while few passages have vectors."""
+        if self._dense and self._dense.filled < WORTH_TRYING:
+            skipped["dense"] = NotYet().words
+            return None
+        return self._dense
+
     def _candidates(
         self,
+        dense: "DenseIndex",
         question: str,
         by_words: tuple[Hit, ...],
+        *,
         deadline: Deadline,
         filters: Filters,
         skipped: dict[str, Words],
     ) -> Candidates | None:
         """None, and in `skipped` why, when words have to do."""
-        if self._dense is None:
-            return None
         try:
             limit = deadline.sooner(self._settings.embed_budget_s)
-            return gather(self._reader, self._dense, question, by_words, filters=filters, deadline=limit)
+            return gather(self._reader, dense, question, by_words, filters=filters, deadline=limit)
         except NotYet as error:
             skipped["dense"] = error.words
         except YijuError as error:

@@ -16,6 +16,8 @@ from rag_server.sentences import cut_sentences
 _KEPT_CONTROLS = "\n\t"
 _UNSEEN = ("Cc", "Cf", "Co", "Cn", "Cs")
 """Unicode categories: controls, formats (zero width, direction), private use, unassigned, surrogates."""
+_UNCOMMON = re.compile("[^\n\t -~\u4e00-\u9fff，。；：、]+")
+"""What may hold characters that are not seen: of a Chinese text very little."""
 _ROLE_TOKEN = re.compile(
     r"<\|[^<>|\n]{1,40}\|>|<\|?/?(?:s|bos|eos|im_start|im_end|start_of_turn|end_of_turn|unk|pad|system|user|assistant"
     r"|human|think|reserved_\d+)\|?>|\[/?(?:INST|SYS|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS)\]|<</?SYS>>",
@@ -80,7 +82,7 @@ def neutralise(text: str) -> str:
 
 def _visible(text: str) -> str:
     shown = _UNSHOWN.sub(" ", text.replace("\r\n", "\n"))
-    return _LINK.sub(r"\1", "".join(filter(_is_visible, shown)))
+    return _LINK.sub(r"\1", _UNCOMMON.sub(lambda run: "".join(filter(_is_visible, run.group())), shown))
 
 
 def _broken(text: str) -> str:

@@ -88,7 +88,7 @@ class LLM(Protocol):
 
     def begin(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = ...) -> Reply: ...
 
-    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str: ...
+    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline, sampling: Sampling) -> str: ...
 
     def model(self, deadline: Deadline) -> Model: ...
 
@@ -113,9 +113,9 @@ class LLMService:
             path, what = "/v1/chat/completions", {"messages": list(prompt)}  # type: ignore[dict-item]
         return Reply(_events(self._client.lines(path, what | payload, deadline)), deadline)
 
-    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline) -> str:
+    def chat(self, messages: Sequence[dict[str, str]], deadline: Deadline, sampling: Sampling) -> str:
         """The model's whole answer. Raises what Reply raises."""
-        return "".join(self.begin(messages, deadline)).strip()
+        return "".join(self.begin(messages, deadline, sampling)).strip()
 
     def model(self, deadline: Deadline) -> Model:
         """What is known of the model, asked again every KNOWN_FOR_S. A model service that is down or can not tell

@@ -76,7 +76,7 @@ def score(candidate: Candidate, weights: Mapping[str, float] = WEIGHTS) -> float
     signals = candidate.signals
     about = TITLE * signals["title"] + WHOLE * signals["whole"]
     by_reason = about + LED * signals["led"] + (LATER_PASSAGE if candidate.evidence.n > 1 else 0.0)
-    return by_reason + sum(weight * signals[name] for name, weight in weights.items())
+    return by_reason + sum([weight * signals[name] for name, weight in weights.items()])
 
 
 def probabilities(pool: Sequence[Candidate], weights: Mapping[str, float] = WEIGHTS) -> list[float]:

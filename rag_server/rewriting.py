@@ -8,30 +8,18 @@ from rag_server.checks.tokens import fold
 from rag_server.followup import pairs
 from rag_server.leaning import own_words
 from rag_server.llm import LLM
+from rag_server.rewriting_prompt import rewriting_messages
 from rag_server.turn import Message
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
+from service_kit.generation import Sampling
 from service_kit.logs import event
-from service_kit.words import Lang, language_of
+from service_kit.words import language_of
 
 logger = logging.getLogger(__name__)
 
-_TASK: dict[Lang, str] = {
-    "zh": """请基于对话历史，对后续问题进行补全重构，如果后续问题与历史相关，你必须结合语境将\
-代词替换为相应的指代内容，让它的提问更加明确；否则直接返回原始的后续问题。
-注意：请不要对后续问题做任何回答和解释。
-
-后续问题：{query}
-
-修改后的后续问题：""",
-    "en": """Rewrite the follow-up question so that it can be understood without the conversation: replace pronouns \
-by what they refer to. If it has nothing to do with the conversation, return it unchanged.
-Do not answer or explain it.
-
-Follow-up question: {query}
-
-Rewritten question:""",
-}
+_SAMPLING = Sampling(temperature=0, max_tokens=128)
+"""The same question is rewritten the same way each time; an essay is cut off."""
 
 
 def rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline) -> str | None:
@@ -40,12 +28,10 @@ def rewrite(query: str, history: Sequence[Message], llm: LLM, deadline: Deadline
     A base model, one without a chat template, is not asked: Gemma 3 270M, shown two worked examples, mostly repeats the
     question before, and even at a low weight that lost passages which the rules find.
     """
-    messages = [{"role": message.role, "content": message.content} for message in history]
-    messages.append({"role": "user", "content": _TASK[language_of(query)].format(query=query)})
     try:
         if not llm.model(deadline).has_chat_template:
             return None
-        answer = llm.chat(messages, deadline)
+        answer = llm.chat(rewriting_messages(query, history, language_of(query)), deadline, _SAMPLING)
     except YijuError as error:
         event(logger, "rewriting failed", reason=str(error))
         return None
@@ -61,6 +47,8 @@ def why_unusable(query: str, rewriting: str) -> str | None:
     text = rewriting.strip()
     if not text or "\n" in text:
         return "not one line"
+    if _characters(text) == _characters(query):
+        return "adds nothing"
     if len(text) > 3 * len(query) + 80:
         return "too long to be the same question"
     missing = _numbers(query) - _numbers(text)
@@ -68,12 +56,16 @@ def why_unusable(query: str, rewriting: str) -> str | None:
         return f"drops {min(missing)}"
     if language_of(query) != language_of(text):
         return "another language"
-    if query.rstrip()[-1:] in "？?" and text[-1] in "。.":
+    if text[-1] in "。." and query.rstrip()[-1:] not in ("。", "."):
         return "answers instead of asking"
     own = pairs(own_words(query))
     if 2 * len(own & pairs(own_words(text))) < len(own):
         return "drops the question's own words"
     return None
+
+
+def _characters(text: str) -> list[str]:
+    return [character for character in text if character.isalnum()]
 
 
 def _numbers(text: str) -> set[str]:

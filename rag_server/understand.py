@@ -64,7 +64,7 @@ def answered_turns(history: Sequence[Message]) -> list[Earlier]:
 
 def _to_the_point(turn: Earlier) -> bool:
     own = pairs(own_words(turn.question))
-    return not own or bool(own & pairs(turn.answer))
+    return not own or any(pair in turn.answer for pair in own)
 
 
 def refused_turns(history: Sequence[Message]) -> list[Earlier]:

@@ -4,6 +4,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_kit.passages import Hit, Passage
 from service_kit.passages.authority import Authority, Rank, by_authority, rank_of
@@ -55,7 +57,7 @@ PLAIN = Passage("预算公开", "应当公开。")
 def order(*scored: tuple[Passage, float], exact: tuple[Passage, ...] = (), near: float = 0.05) -> list[Passage]:
     hits = {passage.id: Hit(passage, passage.id, score, score, exact=passage in exact) for passage, score in scored}
     given = {passage.id: score for passage, score in scored}
-    return [hits[one].passage for one in by_authority(list(hits), given, hits, near)]
+    return [hits[one].passage for one in by_authority(list(hits), given, hits, near, len(hits))]
 
 
 def test_the_higher_rank_of_near_equals_comes_first() -> None:
@@ -104,3 +106,23 @@ def test_what_the_question_names_stays_first() -> None:
 def test_no_score_is_near_to_nothing() -> None:
     assert order((NOTICE, 0.0), (LAW, 0.0)) == [NOTICE, LAW]
     assert order((NOTICE, -1.0), (LAW, -1.0)) == [NOTICE, LAW]
+
+
+@given(
+    places=st.lists(st.tuples(st.sampled_from([LAW, RULES, NOTICE, NEWER, PLAIN]), st.integers(0, 30)), max_size=40),
+    exact=st.integers(0, 3),
+    top_k=st.integers(1, 5),
+)
+def test_the_first_are_the_same_however_far_the_order_is_settled(
+    places: list[tuple[Passage, int]], exact: int, top_k: int
+) -> None:
+    places.sort(key=lambda place: -place[1])
+    hits = {
+        str(n): Hit(passage, str(n), score / 30, score / 30, exact=n < exact)
+        for n, (passage, score) in enumerate(places)
+    }
+    scores = {one: hit.score for one, hit in hits.items()}
+    settled = by_authority(list(hits), scores, hits, 0.1, len(hits) or 1)
+    some = by_authority(list(hits), scores, hits, 0.1, top_k)
+    assert some[:top_k] == settled[:top_k]
+    assert sorted(some) == sorted(hits)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
-from es_search.hybrid import title_share
+from es_search.hybrid import term_weights, title_share
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
 from service_kit.dense.block import Block, as_records
@@ -19,6 +19,7 @@ from service_kit.dense.prefixes import prefixes_of
 from service_kit.dense.store import Rows, VectorStore, Window
 from service_kit.dense.vectors import Vector, from_bytes, to_bytes, unit
 from service_kit.dense.windows import LONGEST_QUESTION, TARGET, windows
+from service_kit.passages.analysis import question_terms
 from tests.dense_fixtures import BigramEmbedder, bunched
 
 
@@ -142,9 +143,19 @@ def test_words_of_the_title_count_less_beside_meaning() -> None:
     by_text = Candidate("x", 0.5, 0.5, "b", title=0.1)
     assert added([by_title, by_text], Weights(1.0, 0.0)) == pytest.approx({"t": 0.44, "x": 0.485})
     assert added([by_title, by_text], Weights(0.0, 0.0)) == {"t": 0.5, "x": 0.5}
-    asked, idf = {"专项": 2, "债务": 1, "限额": 1}, {"专项": 1.0, "债务": 0.5, "限额": 1.5}
-    assert title_share("专项债务办法", asked, idf) == pytest.approx(2.5 / 4)
-    assert title_share("办法", asked, {}) == 0
+
+
+def test_the_share_of_a_question_that_a_title_holds() -> None:
+    weights = term_weights("专项债务限额", {"专项": 1.0, "债务": 0.5, "限额": 1.5})
+    assert weights == pytest.approx({"专项": 2 / 6, "债务": 1 / 6, "限额": 3 / 6, "项债": 0, "务限": 0})
+    assert title_share("专项债务办法", weights) == pytest.approx(3 / 6)
+    assert title_share("办法", weights) == 0
+    assert title_share("专项债务办法", term_weights("专项债务限额", {})) == 0
+
+
+def test_a_term_across_the_states_name_is_one_of_the_title() -> None:
+    weights = term_weights("关于预算", dict.fromkeys(question_terms("关于预算"), 1.0))
+    assert title_share("关于中华人民共和国预算的说明", weights) == pytest.approx(1)
 
 
 def test_reciprocal_ranks() -> None:

@@ -139,6 +139,7 @@ def test_search_goes_on_by_words_while_vectors_are_made(
         assert answer["retrieval_mode"] == "lexical"
         assert answer["docs"] == [ARREARS.content]
         assert "向量" in answer["skipped"]["dense"]
+        assert embedder.calls == 0  # with hardly any vectors not even the question's is made
         embedder.gate.set()
         service.wait_for_vectors(5)
         assert service.ask()["retrieval_mode"] == "hybrid"

@@ -6,10 +6,12 @@ from rag_server import room
 from rag_server.followup import Earlier, carry_topic, pick_earlier, topic_of
 from rag_server.leaning import leans_on_history
 from rag_server.rewriting import why_unusable
+from rag_server.rewriting_prompt import rewriting_messages
 from rag_server.turn import Message
 from rag_server.understand import answered_turns, understand
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
+from service_kit.generation import Sampling
 
 LEANING = [
     "它可以用于经常性支出吗？",
@@ -127,7 +129,7 @@ class Model:
     def model(self, deadline: Deadline) -> room.Model:
         return room.Model(has_chat_template=self.chats)
 
-    def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
+    def chat(self, messages: list[dict[str, str]], deadline: Deadline, sampling: Sampling) -> str:
         self.asked.append(messages)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -149,8 +151,19 @@ def test_a_question_that_stands_alone_costs_no_model_call() -> None:
 def test_the_model_rewrites_with_the_history_before_it() -> None:
     model = Model("政府专项债务的限额由谁批准？")
     assert new_query("它的限额由谁批准？", model) == "政府专项债务的限额由谁批准？"
-    assert [message["role"] for message in model.asked[0]] == ["user", "assistant", "user"]
-    assert "它的限额由谁批准？" in model.asked[0][-1]["content"]
+    assert [message["role"] for message in model.asked[0]] == ["system", *["user", "assistant"] * 3, "user"]
+    assert model.asked[0][-1]["content"] == "对话：\n问：什么是政府专项债务？\n答：……\n最后的问题：它的限额由谁批准？"
+
+
+def test_a_rewriting_sees_earlier_questions_in_full_and_answers_cut() -> None:
+    history = (*HISTORY, Message("user", "谁批准？", "政府专项债务由谁批准？"), Message("assistant", "由\n" * 200))
+    shown = rewriting_messages("为什么？", history, "zh")[-1]["content"].splitlines()
+    assert shown[3] == "问：政府专项债务由谁批准？"
+    assert shown[4].startswith("答：由 由 由")
+    assert len(shown) == 6
+    assert len(shown[4]) < 160
+    english = rewriting_messages("Why?", [Message("user", "Who?"), Message("assistant", "The council.")], "en")
+    assert english[-1]["content"] == "Conversation:\nQ: Who?\nA: The council.\nLast question: Why?"
 
 
 def test_a_base_model_is_not_asked() -> None:
@@ -176,11 +189,22 @@ def test_a_rewriting_in_another_language_is_thrown_away() -> None:
     assert why_unusable("它由谁批准？", "Who approves it?") == "another language"
 
 
+def test_a_statement_is_no_rewriting_of_a_question_whose_mark_was_left_out() -> None:
+    assert why_unusable("几年", "专项债券的期限不超过十年。") == "answers instead of asking"
+    assert why_unusable("几年", "专项债券的期限是几年") is None
+    assert why_unusable("请说明它的期限。", "请说明专项债券的期限。") is None
+
+
+def test_a_question_given_back_as_it_came_is_no_rewriting() -> None:
+    assert why_unusable("还有哪些例外？", "还有哪些例外") == "adds nothing"
+    assert new_query("它由谁批准？", Model("它由谁批准？")) == "政府专项债务由谁批准？"
+
+
 def test_rewriting_gets_its_budget_and_no_more() -> None:
     seen: list[float] = []
 
     class Slow(Model):
-        def chat(self, messages: list[dict[str, str]], deadline: Deadline) -> str:
+        def chat(self, messages: list[dict[str, str]], deadline: Deadline, sampling: Sampling) -> str:
             seen.append(deadline.remaining(at_most=1000))
             return "政府专项债务由谁批准？"
 

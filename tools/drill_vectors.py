@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--searches", type=int, default=500, help="measured idle, and as many while vectors are made")
     parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
     parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
-    parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
+    parser.add_argument("--wait-s", type=float, default=3600.0, help="at most for all vectors; 0: do not wait, count")
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the index here, or take the one that is here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
@@ -66,33 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.embedder == "delay":
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
         questions = [passage.text[-_PIECE:] for passage in passages[:_QUESTIONS]]
-        idle = _idle(env, questions, args.searches)
+        with closing(_Service(env | {"YIJU_EMBEDDER": "none"})) as words:
+            idle = _searches(words, questions, args.searches)
         gate.set()
-        port = free_port()
-        process = _start(env, port)
-        try:
-            busy = _searches(port, questions, args.searches)
-            after = _with_vectors(port)
+        with closing(_Service(env)) as service:
+            busy = _searches(service, questions, args.searches)
+            after = service.with_vectors()
             still = []
             if args.embedder == "delay":
                 gate.clear()
-                _until_still(port)
-                still = _searches(port, questions, args.searches)
+                _until_still(service)
+                still = _searches(service, questions, args.searches)
                 gate.set()
-            kills = []
-            for _ in range(args.kills):
-                _until(lambda: _with_vectors(port) > 0, 120)  # it has counted what is there
-                before = _with_vectors(port)
-                if before < len(passages):  # else there is nothing left to be in the middle of
-                    _until(lambda before=before: _with_vectors(port) > before, 120)
-                process.kill()
-                process.wait()
-                process = _start(env, port)
-                kills.append(before)
-            _until(lambda: _with_vectors(port) == len(passages), args.wait_s)
-        finally:
-            process.kill()
-            process.wait()
+            kills = [service.kill_amid_work(len(passages)) for _ in range(args.kills)]
+            if args.wait_s:
+                _until(lambda: service.with_vectors() == len(passages), "all vectors", args.wait_s)
         faults = _count(data, passages)
     figures = {
         "words_idle_ms": _quantiles(idle),
@@ -148,57 +136,69 @@ def _made_up(count: int) -> Iterator[Passage]:
         yield Passage(f"第{n}号事项", f"第{n}号事项由有关机关批准。" + "".join(sentences))
 
 
-def _idle(env: dict[str, str], questions: Sequence[str], searches: int) -> list[float]:
-    """Milliseconds of searches by words while nobody makes vectors."""
-    port = free_port()
-    process = _start(env | {"YIJU_EMBEDDER": "none"}, port)
-    try:
-        return _searches(port, questions, searches)
-    finally:
-        process.kill()
-        process.wait()
+class _Service:
+    """es_search as a process of its own, on the same port after each kill."""
+
+    def __init__(self, env: dict[str, str]) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._env = {**os.environ, **env, "YIJU_SEARCH_PORT": str(port), "YIJU_LOG_LEVEL": "ERROR"}
+        self._process = self._start()
+
+    def with_vectors(self) -> int:
+        """How many passages have theirs."""
+        shown = requests.get(f"{self.url}/readyz", timeout=10).json()["dependencies"]["vectors"]
+        return int(shown.get("with_vectors", 0))
+
+    def kill_amid_work(self, passages: int) -> int:
+        """Returns how many of the passages had their vectors."""
+        _until(lambda: self.with_vectors() > 0, "it has counted what is there", 120)
+        before = self.with_vectors()
+        if before < passages:  # else there is nothing left to be in the middle of
+            _until(lambda: self.with_vectors() > before, "more vectors", 120)
+        self.close()
+        self._process = self._start()
+        return before
+
+    def close(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "es_search"]
+        process = subprocess.Popen(command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _until(lambda: is_ready(self.url), "es_search is ready", 60)
+        return process
 
 
-def _start(env: dict[str, str], port: int) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-m", "es_search"],
-        env={**os.environ, **env, "YIJU_SEARCH_PORT": str(port), "YIJU_LOG_LEVEL": "ERROR"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _until(lambda: is_ready(f"http://127.0.0.1:{port}"), 60)
-    return process
-
-
-def _searches(port: int, questions: Sequence[str], count: int) -> list[float]:
+def _searches(service: _Service, questions: Sequence[str], count: int) -> list[float]:
     """Milliseconds of each, after each question was asked once. Raises HTTPError when one fails."""
     for question in questions:
-        _search(port, question)
-    return [_search(port, questions[n % len(questions)]) for n in range(count)]
+        _search(service, question)
+    return [_search(service, questions[n % len(questions)]) for n in range(count)]
 
 
-def _search(port: int, question: str) -> float:
+def _search(service: _Service, question: str) -> float:
     time.sleep(_BETWEEN_S)
     began = time.perf_counter()
-    requests.post(f"http://127.0.0.1:{port}/", json={"question": question}, timeout=30).raise_for_status()
+    requests.post(service.url, json={"question": question}, timeout=30).raise_for_status()
     return (time.perf_counter() - began) * 1000
 
 
-def _with_vectors(port: int) -> int:
-    shown = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=10).json()["dependencies"]["vectors"]
-    return int(shown.get("with_vectors", 0))
-
-
-def _until_still(port: int) -> None:
+def _until_still(service: _Service) -> None:
     """Until no more vectors come: what was asked before has been answered."""
     seen = -1
-    while seen != (seen := _with_vectors(port)):
+    while seen != (seen := service.with_vectors()):
         time.sleep(0.5)
 
 
-def _until(holds: Any, seconds: float) -> None:
+def _until(holds: Callable[[], bool], what: str, seconds: float) -> None:
+    """Raises TimeoutError when it does not come."""
     limit = time.monotonic() + seconds
-    while not holds() and time.monotonic() < limit:
+    while not holds():
+        if time.monotonic() > limit:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
         time.sleep(0.05)
 
 

@@ -149,7 +149,7 @@ def _ranks(
         right = {one for one in candidates.hits if gold & _names(candidates, one, names)}
         for weight, ranks in found.items():
             scores = candidates.scores(Weights(weight, document))
-            order = by_authority(list(scores), scores, candidates.hits, settings.authority)
+            order = by_authority(list(scores), scores, candidates.hits, settings.authority, len(scores))
             ranks.append(next((n for n, one in enumerate(order, 1) if one in right), None))
 
     embedder = choose_embedder(settings)

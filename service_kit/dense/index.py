@@ -43,6 +43,8 @@ class DenseIndex:
         """Both are closed with it."""
         self.vectors = vectors
         self.embedder = embedder
+        self.filled = 1.0
+        """Share of the passages that have vectors, as far as a Keeper says."""
         self._cache: OrderedDict[str, Vector] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -139,3 +141,4 @@ class Keeper:
 
     def _progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total
+        self._dense.filled = done / total if total else 1.0

@@ -51,11 +51,16 @@ _QUESTION_PHRASE = re.compile("|".join(sorted((w for w in QUESTION_WORDS if len(
 
 
 def passage_terms(title: str, text: str) -> list[str]:
-    """All terms of a passage, each as often as it occurs.
-
-    中华人民共和国 is left out of titles: every statute bears it, and it would make short titles look long.
-    """
+    """All terms of a passage, each as often as it occurs."""
     return sentence_terms(_titled(title, text))
+
+
+def title_words(title: str) -> str:
+    """What of a title is cut into terms, folded; each of these is a piece of it.
+
+    中华人民共和国 is left out: every statute bears it, and it would make short titles look long.
+    """
+    return fold(title).replace(_STATE_NAME, "")
 
 
 def joined_terms(passages: Iterable[tuple[str, str]]) -> list[str]:
@@ -107,14 +112,12 @@ _fold_long = _fold_short.__wrapped__
 """Punctuation between Chinese characters is always the same few; longer pieces are not worth keeping."""
 
 
-@lru_cache(1024)
-def _fold_title(title: str) -> str:
-    return fold(title).replace(_STATE_NAME, "")
-
-
 def _titled(title: str, text: str) -> str:
     """What is cut of a passage; the documents that follow each other are often parts of one."""
-    return f"{_fold_title(title) if len(title) < 100 else _fold_title.__wrapped__(title)}\n{text}"
+    return f"{_title_words(title) if len(title) < 100 else title_words(title)}\n{text}"
+
+
+_title_words = lru_cache(1024)(title_words)
 
 
 def _words(folded: str) -> list[str]:

@@ -129,8 +129,10 @@ class Authority:
         return near if self.document == to.document else near * OTHERS
 
 
-def by_authority(order: Sequence[str], scores: Mapping[str, float], hits: Mapping[str, Hit], near: float) -> list[str]:
-    """`order` (ids, best first), each passage moved before those that yield to it.
+def by_authority(
+    order: Sequence[str], scores: Mapping[str, float], hits: Mapping[str, Hit], near: float, top_k: int
+) -> list[str]:
+    """`order` (ids, best first), each passage moved before those that yield to it, as far as the first `top_k` go.
 
     It moves up one place at a time and stops at the first that does not yield: none passes a passage that is better by
     more than `near`, or that has as much authority. What the question names stays before the rest, and among it only
@@ -143,19 +145,24 @@ def by_authority(order: Sequence[str], scores: Mapping[str, float], hits: Mappin
             known[one] = Authority.of(hits[one])
         return known[one]
 
-    def passes(one: str, before: str) -> bool:
+    def reaches(one: str, before: str) -> bool:
+        """Whether it may pass, whatever the two are."""
         exact = hits[one].exact
-        # The widest margin first: nearly all pairs end here, unread.
-        if exact != hits[before].exact or scores[before] <= 0 or scores[one] < scores[before] * (1 - near):
+        return exact == hits[before].exact and scores[before] > 0 and scores[one] >= scores[before] * (1 - near)
+
+    def passes(one: str, before: str) -> bool:
+        if not reaches(one, before):  # nearly all pairs end here, unread
             return False
-        if exact and authority(one).document != authority(before).document:
+        if hits[one].exact and authority(one).document != authority(before).document:
             return False
         margin = authority(before).yields(authority(one), near)
         return margin > 0 and scores[one] >= scores[before] * (1 - margin)
 
     placed: list[str] = []
-    for one in order:
+    for n, one in enumerate(order):
         at = len(placed)
+        if at >= top_k and not reaches(one, placed[top_k - 1]):
+            return placed + list(order[n:])  # nor does any that is worse
         while at and passes(one, placed[at - 1]):
             at -= 1
         placed.insert(at, one)

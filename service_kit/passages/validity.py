@@ -41,8 +41,13 @@ class Validity:
         return "in_force" if self.begins <= day else "not_yet"
 
 
+_UNKNOWN = Validity()
+
+
 def validity(passage: Passage) -> Validity:
     """In force from `effective`, or else `issued`, to `repealed`; `status` tells of a repeal without a date."""
+    if not (passage.effective or passage.issued or passage.repealed or passage.status):
+        return _UNKNOWN
     begins = read_day(passage.effective) or read_day(passage.issued)
     repealed = _meant(passage.repealed)
     ends = read_day(repealed)
