@@ -16,10 +16,13 @@ from service_kit.words import Words
 
 BATCH = 2000
 """Files that are read, marked as pending and handed to the engine together."""
+FIRST_BATCH = 250
+"""The same of the first batch; each is twice the one before, so that the engine has work at once."""
 BATCH_BYTES = 4_000_000
 """Characters of their passages: a batch of long ones ends earlier."""
-COMMIT = 10_000
-"""Stored passages from which on a commit is due: until then nothing is seen, and a killed run does it again."""
+COMMIT = 50_000
+"""Stored passages from which on a commit is due: until then nothing is seen, and a killed run does it again. At a
+commit reading waits for the engine, so there are few."""
 COMMIT_BYTES = 64_000_000
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
@@ -127,6 +130,7 @@ class Run:
         self._directory = directory
         self._earlier = earlier
         self._saw_all = True
+        self._known: Mapping[Path, str] = {}  # what the manifest said of this directory before
         # Since the last commit: what each file holds, what was stored of it.
         self._holds: dict[Path, str] = {}
         self._stored: set[str] = set()
@@ -149,10 +153,10 @@ class Run:
     def store(self, files: Iterable[Path], untouched: Collection[Path]) -> None:
         """Read all files but the untouched ones and store what is new or changed. The engine may take up a batch while
         the next one is read; the manifest is told at each commit."""
-        known = self._manifest.files(self._directory)
+        known = self._known = self._manifest.files(self._directory)
         kept = known.keys() & set(untouched)
         self.report.unchanged += len(kept)
-        batch = _Batch()
+        batch = _Batch(min(FIRST_BATCH, BATCH))
         for file in files:
             if file in kept:
                 continue
@@ -160,7 +164,7 @@ class Run:
                 batch.add(file, passage)
             if batch.is_full:
                 self._hand_over(batch)
-                batch = _Batch()
+                batch = _Batch(min(2 * batch.most, BATCH))
         self._hand_over(batch)
         self._commit()
 
@@ -173,7 +177,7 @@ class Run:
             self._fail(file, fault)
         self.report.whole = self._saw_all
         if self._saw_all:
-            gone = sorted(self._manifest.files(self._directory).keys() - set(listing.files))
+            gone = sorted(self._known.keys() - set(listing.files))
             self._manifest.remove(self._directory, gone)
             self.report.removed.extend(map(readable_name, gone))
             self._settle()
@@ -193,7 +197,7 @@ class Run:
             self.report.unchanged += 1
             return None
         if readable:
-            (self.report.new if before is None else self.report.changed).append(readable_name(file))
+            (self.report.new if before is None else self.report.changed).append(passage.file or readable_name(file))
         return passage
 
     def _hand_over(self, batch: "_Batch") -> None:
@@ -217,11 +221,12 @@ class Run:
     def _commit(self) -> None:
         if not self._holds:
             return
+        self._writer.begin_commit()
         try:
-            self._writer.commit()
-        except PassagesRejected as error:
+            self._manifest.record(self._directory, self._holds, self._stored, self._writer.commit)
+        except PassagesRejected as error:  # all others are committed
             self._refuse(error.reasons)
-        self._manifest.record(self._directory, self._holds, self._stored)
+            self._manifest.record(self._directory, self._holds, self._stored)
         self._holds, self._stored, self._waiting_bytes = {}, set(), 0
 
     def _refuse(self, reasons: Mapping[str, str]) -> None:
@@ -266,9 +271,10 @@ def _read_again(holders: Mapping[str, Holder | None]) -> Iterator[Passage]:
 
 
 class _Batch:
-    """Passages by file, for one step."""
+    """Passages by file, for one step: at most so many."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.passages: dict[Path, Passage] = {}
         self.size = 0
 
@@ -278,4 +284,4 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        return len(self.passages) >= BATCH or self.size >= BATCH_BYTES
+        return len(self.passages) >= self.most or self.size >= BATCH_BYTES

@@ -1,13 +1,18 @@
 """The terms of passages and questions."""
 
 import unicodedata
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from es_index.scan import list_files, read_passage
 from service_kit.passages import analysis
-from service_kit.passages.analysis import passage_terms, question_terms, sentence_terms
+from service_kit.passages.analysis import joined_terms, passage_terms, question_terms, sentence_terms
+
+SAMPLES = Path(__file__).resolve().parent.parent / "preprocess_data"
 
 
 def test_words_then_bigrams() -> None:
@@ -65,3 +70,22 @@ def test_terms_hold_no_white_space() -> None:
 def test_folding_by_pieces_is_folding_the_whole(text: str) -> None:
     whole = unicodedata.normalize("NFKC", analysis._INVISIBLE.sub("", text)).lower()
     assert analysis.fold(text) == whole
+
+
+_MIXED = st.text(st.sampled_from("专项债〇々中a1Ａ９．，。 \n\r_-.%+&#ﬁ豈𠀀𠀁ꀁ\u3000\u200b①カﾞ한\ua000"), max_size=25)
+
+
+@given(st.lists(st.tuples(_MIXED, _MIXED), max_size=6))
+def test_many_passages_at_once_have_the_terms_of_each(passages: list[tuple[str, str]]) -> None:
+    joined = joined_terms(passages)
+    assert [sorted(one.split(" ")) if one else [] for one in joined] == [
+        sorted(passage_terms(title, text)) for title, text in passages
+    ]
+
+
+def test_the_samples_at_once() -> None:
+    samples = [(one.title, one.text) for one in (read_passage(SAMPLES, file) for file in list_files(SAMPLES).files)]
+    assert len(samples) > 50
+    assert [Counter(one.split(" ")) for one in joined_terms(samples)] == [
+        Counter(passage_terms(title, text)) for title, text in samples
+    ]

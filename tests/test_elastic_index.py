@@ -84,7 +84,7 @@ def test_an_index_of_another_version_is_kept_and_a_new_one_begun(
 ) -> None:
     first_id = write(settings, DEBT)
     monkeypatch.setattr("service_kit.passages.elastic_mapping.VERSION", "9.9")
-    monkeypatch.setattr("service_kit.passages.elastic_selftest.VERSION", "9.9")
+    monkeypatch.setattr("service_kit.passages.elastic_indices.VERSION", "9.9")
     assert "9.9" in last_probe(settings)
     assert write(settings, GENERAL) != first_id
     old, new = indices.all()
@@ -172,6 +172,7 @@ def test_refused_files_are_reported_and_stored_later(
 
 def test_words_are_cut_in_worker_processes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     settings = settings.model_copy(update={"es_analysis": "client"})
     with closing(ElasticWriter(settings)) as writer:
         writer.upsert([DEBT])
@@ -189,6 +190,7 @@ def test_words_are_cut_in_worker_processes(settings: Settings, monkeypatch: pyte
 
 def test_a_worker_that_is_killed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service_kit.passages.elastic_writer.WORKERS_FROM", 1)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     settings = settings.model_copy(update={"es_analysis": "client"})
     with closing(ElasticWriter(settings)) as writer:
         writer.upsert([DEBT])

@@ -178,14 +178,14 @@ def test_a_file_that_can_not_be_opened_may_be_the_renamed_one(
 ) -> None:
     index_directory(settings, str(texts))
     (texts / "a.txt").rename(texts / "c.txt")
-    really = Path.stat
+    really = os.open
 
-    def broken_disk(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
-        if self.name == "c.txt":
-            raise OSError(5, "Input/output error", str(self))
-        return really(self, follow_symlinks=follow_symlinks)
+    def broken_disk(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if Path(path).name == "c.txt":
+            raise OSError(5, "Input/output error", path)
+        return really(path, flags, mode, dir_fd=dir_fd)
 
-    monkeypatch.setattr(Path, "stat", broken_disk)
+    monkeypatch.setattr(os, "open", broken_disk)
     report = index_directory(settings, str(texts))
     assert ([failure.file for failure in report.failed], report.removed, report.whole) == (["c.txt"], [], False)
     assert set(indexed(settings)) == {"甲文", "乙文"}

@@ -214,7 +214,7 @@ def test_killed_update_is_made_good(settings: Settings, texts: Path, step: tuple
     assert state(settings) == clean_state(settings, texts)
 
 
-@pytest.fixture(params=["embedded", "elasticsearch-ik"])
+@pytest.fixture(params=["embedded", "elasticsearch-ik", "elasticsearch-client"])
 def any_settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Settings of each engine in turn, in the environment too."""
     engine, _, analysis = request.param.partition("-")

@@ -11,6 +11,7 @@ Full-width letters and digits and the like are folded (NFKC) and letters lower-c
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 import rjieba
@@ -34,20 +35,24 @@ MAX_TERM_LENGTH = 64
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 """Zero-width and direction marks, which come along with text copied from pages and cut words apart."""
+_SPACE = " ".encode("utf-32-le")
 _STATE_NAME = "中华人民共和国"
+_BORDER = "\ua000"
+"""A letter (of Yi) that jieba cuts off on both sides, so that many texts can be cut in one call."""
 _HAN = r"\u3005\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 # At each Chinese character the pair that begins there, or itself when it stands alone; other letters as a whole.
 _BIGRAM = re.compile(
     rf"(?=([{_HAN}]{{2}}|(?<![{_HAN}])[{_HAN}](?![{_HAN}])|[^\W_{_HAN}]{{1,{MAX_TERM_LENGTH}}}))(?:[{_HAN}]|[^\W_{_HAN}]+)"
 )
-_NOT_COMMON_HAN = re.compile("[^\u4e00-\u9fff]+")
+_OTHERS = re.compile("([^\u4e00-\u9fff]+)")
+_RUN = re.compile(rf"([\u4e00-\u9fff{_HAN}]+)|([^\W_{_HAN}]+)")
 # Longest first, so that 是什么 goes as a whole. Single characters stay: 年 and 位 are parts of many words.
 _QUESTION_PHRASE = re.compile("|".join(sorted((w for w in QUESTION_WORDS if len(w) > 1), key=lambda w: (-len(w), w))))
 
 
 def passage_terms(title: str, text: str) -> list[str]:
     """All terms of a passage, each as often as it occurs."""
-    return sentence_terms(title_words(title) + "\n" + text)
+    return sentence_terms(_titled(title, text))
 
 
 def title_words(title: str) -> str:
@@ -56,6 +61,15 @@ def title_words(title: str) -> str:
     中华人民共和国 is left out: every statute bears it, and it would make short titles look long.
     """
     return fold(title).replace(_STATE_NAME, "")
+
+
+def joined_terms(passages: Iterable[tuple[str, str]]) -> list[str]:
+    """Of each (title, text) its `passage_terms`, joined by spaces, in another order. Takes half the time."""
+    folded = [fold(_titled(title, text)) for title, text in passages]
+    if not folded or any(_BORDER in one for one in folded):
+        return [" ".join(_words(one) + _bigrams(one)) for one in folded]
+    words = " ".join(_words(_BORDER.join(folded))).split(_BORDER)
+    return [f"{own.strip()} {_joined_bigrams(one)}".strip() for own, one in zip(words, folded, strict=True)]
 
 
 def sentence_terms(text: str) -> list[str]:
@@ -83,8 +97,10 @@ def question_words(question: str) -> list[str]:
 
 def fold(text: str) -> str:
     """The form in which texts are compared: half-width, lower case, without invisible characters (NFKC)."""
-    # Common Chinese characters neither change nor join with their neighbours: a third of the time for Chinese.
-    return _NOT_COMMON_HAN.sub(lambda found: _fold_piece(found[0]), text)
+    # Common Chinese characters neither change nor join with their neighbours: a quarter of the time for Chinese.
+    pieces = _OTHERS.split(text)
+    pieces[1::2] = [_fold_short(one) if len(one) < 8 else _fold_long(one) for one in pieces[1::2]]
+    return "".join(pieces)
 
 
 @lru_cache(4096)
@@ -92,16 +108,23 @@ def _fold_short(piece: str) -> str:
     return unicodedata.normalize("NFKC", _INVISIBLE.sub("", piece)).lower()
 
 
-def _fold_piece(piece: str) -> str:
-    """Punctuation between Chinese characters is always the same few."""
-    return _fold_short(piece) if len(piece) < 8 else _fold_short.__wrapped__(piece)
+_fold_long = _fold_short.__wrapped__
+"""Punctuation between Chinese characters is always the same few; longer pieces are not worth keeping."""
+
+
+def _titled(title: str, text: str) -> str:
+    """What is cut of a passage; the documents that follow each other are often parts of one."""
+    return f"{_title_words(title) if len(title) < 100 else title_words(title)}\n{text}"
+
+
+_title_words = lru_cache(1024)(title_words)
 
 
 def _words(folded: str) -> list[str]:
     """jieba's words that hold a letter or a digit."""
     cut = rjieba.cut(folded)
     # The first test is nearly always enough, and ten times as fast.
-    return [word[:MAX_TERM_LENGTH] for word in cut if word[0].isalnum() or (len(word) > 1 and _has_letter(word))]
+    return [word[:MAX_TERM_LENGTH] for word in cut if word.isalnum() or (len(word) > 1 and _has_letter(word))]
 
 
 def _has_letter(word: str) -> bool:
@@ -112,3 +135,22 @@ def _bigrams(folded: str) -> list[str]:
     """`专项债2024` -> `专项 项债 2024`; a lone character stays itself."""
     found: list[str] = _BIGRAM.findall(folded)
     return found
+
+
+def _joined_bigrams(folded: str) -> str:
+    """The terms of `_bigrams`, joined by spaces: first the pairs, then all others."""
+    firsts, seconds, others = [], [], []
+    for han, other in _RUN.findall(folded):
+        if other:
+            others.append(other[:MAX_TERM_LENGTH])
+        elif len(han) == 1:
+            others.append(han)
+        else:
+            firsts.append(han[:-1])
+            seconds.append(han[1:])
+    first = "".join(firsts).encode("utf-32-le")
+    # Three numbers a pair: a character, the one after it, a space. Joining strings takes twice as long.
+    pairs = memoryview(bytearray(_SPACE * (3 * len(first) // len(_SPACE)))).cast("I")
+    pairs[0::3] = memoryview(first).cast("I")
+    pairs[1::3] = memoryview("".join(seconds).encode("utf-32-le")).cast("I")
+    return str(pairs, "utf-32-le") + " ".join(others)

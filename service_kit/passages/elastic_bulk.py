@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import Any, Generic, TypeVar
 
@@ -78,6 +79,13 @@ class Bulk(Generic[Item]):
         refused, self._refused = self._refused, {}
         return refused
 
+    def send_refresh(self) -> None:
+        """Send the rest, and after it a refresh if the server has much to do still; without waiting for either."""
+        if self._chunk:
+            self._send_chunk()
+        if len(self._sent) > PARALLEL:
+            self._sent.append(self._threads.submit(self._refresh))
+
     def close(self) -> None:
         """Drop what is not yet sent, and wait for what is on its way."""
         self._ended.set()
@@ -92,6 +100,11 @@ class Bulk(Generic[Item]):
         """Until at most so many chunks are on their way."""
         while len(self._sent) > most:
             self._refused.update(self._sent.popleft().result())
+
+    def _refresh(self) -> dict[str, str]:
+        with suppress(elasticsearch.ApiError, elasticsearch.TransportError):  # who commits refreshes once more
+            self._client.indices.refresh(index=self._index)
+        return {}
 
     def _send(self, prepared: Await) -> dict[str, str]:
         operations = prepared()

@@ -1,7 +1,7 @@
 """Operations on passages as lines of a bulk request."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from service_kit.passages.elastic_mapping import Analysis, document, with_terms
@@ -19,19 +19,16 @@ class Operation(NamedTuple):
 
 def encode(form: Analysis, wanted: Sequence[Passage | str]) -> list[Operation]:
     """The operations that store these passages, and delete what has these ids."""
-    return [_deleting(one) if isinstance(one, str) else _storing(form, one) for one in wanted]
+    passages = [one for one in wanted if not isinstance(one, str)]
+    documents = [document(one) for one in passages]
+    stored = map(_storing, passages, with_terms(documents) if form == "client" else documents)
+    return [_deleting(one) if isinstance(one, str) else next(stored) for one in wanted]
 
 
-def _storing(form: Analysis, passage: Passage) -> Operation:
-    stored = document(passage)
-    if form == "client":
-        stored = with_terms(stored)
-    return Operation(passage.id, _dump({"index": {"_id": passage.id}}) + b"\n" + _dump(stored))
+def _storing(passage: Passage, stored: Mapping[str, Any]) -> Operation:
+    body = f'{{"index":{{"_id":"{passage.id}"}}}}\n{_ENCODER.encode(stored)}'  # an id is hexadecimal digits
+    return Operation(passage.id, body.encode())
 
 
 def _deleting(passage_id: str) -> Operation:
-    return Operation(passage_id, _dump({"delete": {"_id": passage_id}}))
-
-
-def _dump(value: Any) -> bytes:
-    return _ENCODER.encode(value).encode()
+    return Operation(passage_id, _ENCODER.encode({"delete": {"_id": passage_id}}).encode())

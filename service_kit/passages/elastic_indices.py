@@ -12,9 +12,17 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from service_kit.errors import IndexingError
-from service_kit.passages.elastic_connection import calling, connect
-from service_kit.passages.elastic_mapping import AT_REST, TOKENIZER, WHILE_FILLED, Analysis, index_body, name_prefix
+from service_kit.errors import IndexingError, IndexUnavailable
+from service_kit.passages.elastic_connection import calling, connect, unavailable
+from service_kit.passages.elastic_mapping import (
+    AT_REST,
+    TOKENIZER,
+    VERSION,
+    WHILE_FILLED,
+    Analysis,
+    index_body,
+    name_prefix,
+)
 from service_kit.passages.index import IndexIds
 from service_kit.settings import Settings
 from service_kit.words import Words
@@ -168,3 +176,29 @@ def open_indices(settings: Settings) -> Iterator[Indices]:
     """The indices that the settings name."""
     with closing(connect(settings)) as client:
         yield Indices(client, settings.es_index, settings.es_analysis)
+
+
+def unusable(client: Elasticsearch, alias: str, form: Analysis, name: str) -> IndexUnavailable:
+    """Why the index of this name, to which the alias leads, can not be searched."""
+    if name == alias:
+        return IndexUnavailable(
+            f"Elasticsearch 中名为 {name} 的是索引而不是别名，请改 YIJU_ES_INDEX",
+            f"{name} is an index in Elasticsearch, no alias; choose another YIJU_ES_INDEX",
+        )
+    mapping = client.indices.get_mapping(index=name).body[name]["mappings"]
+    meta = mapping.get("_meta", {})
+    version, built = meta.get("version", "?"), meta.get("analysis", "?")
+    if version != VERSION:
+        return unavailable(
+            f"索引是另一版本的（{version}，需要 {VERSION}）",
+            f"The index is of another version ({version}, needed is {VERSION})",
+        )
+    if built != form:
+        return unavailable(
+            f"索引是以 {built} 分词建立的，而 YIJU_ES_ANALYSIS={form}；请改设置，或重建索引",
+            f"The index was built by the analysis {built}, but YIJU_ES_ANALYSIS={form}; change the setting, "
+            "or build it anew",
+        )
+    return unavailable(
+        f"索引的字段与此版本不符（{name}）", f"The fields of the index are not those of this version ({name})"
+    )

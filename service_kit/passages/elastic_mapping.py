@@ -7,7 +7,7 @@ splits at spaces: any server ranks as the embedded engine does.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal
 
@@ -48,10 +48,10 @@ def index_body(form: Analysis, index_id: str) -> dict[str, Any]:
     mappings = {
         "_meta": {"index_id": index_id, "version": VERSION, "analysis": form},
         "dynamic": "strict",
-        # A passage is only ever stored whole; partial updates would lose its terms.
-        "_source": {"excludes": ["terms"]},
         "properties": _properties(form),
     }
+    if form == "client":  # a passage is only ever stored whole; partial updates would lose its terms
+        mappings["_source"] = {"excludes": ["terms"]}
     settings = {"number_of_shards": 1, "number_of_replicas": 0, **WHILE_FILLED, "analysis": _ANALYSIS[form]}
     return {"settings": settings, "mappings": mappings}
 
@@ -82,9 +82,10 @@ def document(passage: Passage) -> dict[str, Any]:
     return {"id": passage.id, **shown, **{key: value for key, value in keys.items() if value}}
 
 
-def with_terms(stored: dict[str, Any]) -> dict[str, Any]:
-    """The document with its terms cut."""
-    return {**stored, "terms": " ".join(analysis.passage_terms(stored["title"], stored["text"]))}
+def with_terms(stored: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The documents with their terms cut."""
+    cut = analysis.joined_terms((one["title"], one["text"]) for one in stored)
+    return [{**one, "terms": terms} for one, terms in zip(stored, cut, strict=True)]
 
 
 def passage_of(source: Mapping[str, Any]) -> Passage:

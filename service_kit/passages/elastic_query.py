@@ -180,15 +180,21 @@ def _estimated_frequency(fields: Mapping[str, FieldTerms]) -> Callable[[str], in
     Exact for two characters and for words that both cut. A longer word is at most as frequent as the rarest pair in
     it; a lone character that ik did not cut off counts as its most frequent pair in the question.
     """
-    words, pairs = (fields.get(field, FieldTerms(0, {}, {})) for field in FIELDS["ik"])
+    words, pairs = (fields[field].frequencies if field in fields else {} for field in FIELDS["ik"])
+    most: dict[str, int] = {}  # of each character the frequency of its most frequent pair
+    for pair, count in pairs.items():
+        for char in pair:
+            if most.get(char, 0) < count:
+                most[char] = count
 
     def frequency(term: str) -> int:
-        if term in pairs.frequencies:
-            return pairs.frequency(term)
-        if term in words.frequencies:
-            return words.frequency(term)
+        known = pairs.get(term)
+        if known is None:
+            known = words.get(term)
+        if known is not None:
+            return known
         if len(term) == 1:
-            return max((pairs.frequency(pair) for pair in pairs.frequencies if term in pair), default=0)
-        return min(pairs.frequency(term[at : at + 2]) for at in range(len(term) - 1))
+            return most.get(term, 0)
+        return min([pairs.get(term[at : at + 2], 0) for at in range(len(term) - 1)])
 
     return frequency

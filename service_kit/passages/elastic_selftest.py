@@ -1,16 +1,17 @@
 """Whether Elasticsearch and its index can be trusted: never silently bad results."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import elasticsearch
 from elasticsearch import Elasticsearch
 
 from service_kit.errors import DependencyDown, IndexUnavailable, YijuError
 from service_kit.passages.elastic_connection import calling, no_index, unavailable
-from service_kit.passages.elastic_indices import IK_MISSING
-from service_kit.passages.elastic_mapping import TOKENIZER, VERSION
-from service_kit.passages.index import Probe
+from service_kit.passages.elastic_indices import IK_MISSING, unusable
+from service_kit.passages.elastic_mapping import TOKENIZER
+from service_kit.passages.index import Probe, SearchResult
+from service_kit.passages.ordering import Candidate
 from service_kit.passages.selftest import (
     DEPTH,
     KNOWN_SENTENCE,
@@ -22,18 +23,25 @@ from service_kit.passages.selftest import (
 from service_kit.settings import Settings
 from service_kit.words import Words
 
-if TYPE_CHECKING:
-    from service_kit.passages.elastic_reader import ElasticReader
-
 LEAST_MAJOR = 8
 SERVER_TERMS = ("专项", "债券", "偿还")
 """What ik cuts KNOWN_SENTENCE into, among others; single characters say that it is no Chinese analyzer."""
 
 
+class Searched(Protocol):
+    """What is tested: the part of `ElasticReader` that the probes use."""
+
+    def count(self) -> int: ...
+
+    def any_passage(self) -> Candidate: ...
+
+    def search(self, question: str, top_k: int) -> SearchResult: ...
+
+
 class ElasticSelfTest:
     """The probes, in their order; each is told of by an error with what to do."""
 
-    def __init__(self, reader: "ElasticReader", client: Elasticsearch, settings: Settings) -> None:
+    def __init__(self, reader: Searched, client: Elasticsearch, settings: Settings) -> None:
         self._reader = reader
         self._client = client
         self._index = settings.es_index
@@ -61,31 +69,6 @@ class ElasticSelfTest:
                 found.append(probe(name, ok=False, words=error.words))
                 break
         return found
-
-    def unusable(self, name: str) -> IndexUnavailable:
-        """Why the index of this name, to which the alias leads, can not be searched."""
-        if name == self._index:
-            return IndexUnavailable(
-                f"Elasticsearch 中名为 {name} 的是索引而不是别名，请改 YIJU_ES_INDEX",
-                f"{name} is an index in Elasticsearch, no alias; choose another YIJU_ES_INDEX",
-            )
-        mapping = self._client.indices.get_mapping(index=name).body[name]["mappings"]
-        meta = mapping.get("_meta", {})
-        version, form = meta.get("version", "?"), meta.get("analysis", "?")
-        if version != VERSION:
-            return unavailable(
-                f"索引是另一版本的（{version}，需要 {VERSION}）",
-                f"The index is of another version ({version}, needed is {VERSION})",
-            )
-        if form != self._form:
-            return unavailable(
-                f"索引是以 {form} 分词建立的，而 YIJU_ES_ANALYSIS={self._form}；请改设置，或重建索引",
-                f"The index was built by the analysis {form}, but YIJU_ES_ANALYSIS={self._form}; change the setting, "
-                "or build it anew",
-            )
-        return unavailable(
-            f"索引的字段与此版本不符（{name}）", f"The fields of the index are not those of this version ({name})"
-        )
 
     def _steps(self) -> dict[str, Callable[[], Words]]:
         return {
@@ -153,7 +136,7 @@ class ElasticSelfTest:
         if not self._client.indices.exists(index=self._index):
             raise no_index(self._index)
         if not self._client.indices.exists_alias(name=self._index):
-            raise self.unusable(self._index)
+            raise unusable(self._client, self._index, self._form, self._index)
         count = self._reader.count()
         if not count:
             raise unavailable("索引是空的", "The index is empty")

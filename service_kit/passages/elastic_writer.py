@@ -75,13 +75,17 @@ class ElasticWriter:
         self._bulk = self._open_bulk()
         self._dirty = True
 
+    def begin_commit(self) -> None:
+        """Let the server refresh while it still indexes: its indexing threads share that work, while a refresh that
+        comes after them has one thread."""
+        self._bulk.send_refresh()
+
     def commit(self) -> None:
         if not self._dirty:
             return
         self._fresh = False
         refused = self._bulk.finish()
-        with calling(self._name):
-            self._client.indices.refresh(index=self._name)
+        self._refresh()
         if self._replaced:
             self._indices.swap(self._name)
             self._indices.delete(self._replaced)
@@ -101,6 +105,10 @@ class ElasticWriter:
         finally:
             self._workers.close()
             self._client.close()
+
+    def _refresh(self) -> None:
+        with calling(self._name):
+            self._client.indices.refresh(index=self._name)
 
     def _open(self) -> tuple[str, str, bool, bool]:
         serving = self._indices.serving()
@@ -145,15 +153,21 @@ class ElasticRebuild(ElasticWriter):
 
 
 class _Workers:
-    """Processes that make operations, where this one would be too slow alone: cutting words holds Python's lock."""
+    """Processes that make operations, where there are cores for them: cutting words holds Python's lock."""
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
         self._ready: Future[int] | None = None
 
     def start(self) -> None:
-        """One core stays for reading and sending. Returns at once."""
-        number = max(1, (os.cpu_count() or 1) - 1)
+        """One core stays for reading and sending. Returns at once.
+
+        On two cores there are none: what a worker takes to start and to be sent to is more than it saves beside a
+        server that works on the same two.
+        """
+        number = (os.cpu_count() or 1) - 1
+        if number < 2:
+            return
         self._pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"))
         self._ready = self._pool.submit(os.getpid)
 

@@ -58,6 +58,9 @@ class EmbeddedWriter:
         self._writer.delete_all_documents()
         self._dirty = True
 
+    def begin_commit(self) -> None:
+        """Nothing: `commit` is not long."""
+
     def commit(self) -> None:
         if self._dirty:
             with _failing_as_indexing():

@@ -120,6 +120,9 @@ class PassageWriter(Protocol):
     def clear(self) -> None:
         """Remove all passages."""
 
+    def begin_commit(self) -> None:
+        """Say that `commit` will come next, so that the engine may begin with it while the caller has other work."""
+
     def commit(self) -> None:
         """Make everything since the last commit last and seen.
 

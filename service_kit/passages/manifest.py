@@ -7,13 +7,14 @@ they may disagree, and the next run settles them: held by no file, out of the in
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 FILE_NAME = "manifest.sqlite"
 """Of the index that is searched; see `manifests.py` for others."""
 _SCHEMA = """
+PRAGMA cache_spill = OFF;  -- would lock readers out while the index commits, see `Manifest.record`
 CREATE TABLE IF NOT EXISTS files (directory BLOB, file BLOB, id TEXT NOT NULL, PRIMARY KEY (directory, file))
     WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS holders ON files (id);
@@ -132,14 +133,24 @@ class Manifest:
         with self._db:
             self._mark(directory, ids)
 
-    def record(self, directory: Path, files: Mapping[Path, str], stored: Iterable[str]) -> None:
-        """After the index has committed the ids in `stored`: these files hold these ids. What they held before
-        becomes pending."""
+    def record(
+        self,
+        directory: Path,
+        files: Mapping[Path, str],
+        stored: Iterable[str],
+        commit_index: Callable[[], None] = lambda: None,
+    ) -> None:
+        """These files hold these ids. What they held before becomes pending.
+
+        `commit_index` makes the index commit the ids in `stored`. It is called last, so that the index may work while
+        all this is written, and only what it has committed is recorded: whatever it raises undoes the rest.
+        """
         with self._db:
             self._unmark(directory, stored)
             self._let_go(directory, files)
             rows = [(bytes(directory), bytes(file), passage_id) for file, passage_id in files.items()]
             self._db.executemany("INSERT INTO files VALUES (?, ?, ?)", rows)
+            commit_index()
 
     def remove(self, directory: Path, files: Iterable[Path]) -> None:
         """These files are gone. What they held becomes pending."""
@@ -156,12 +167,19 @@ class Manifest:
             self._unmark(directory, ids)
 
     def _let_go(self, directory: Path, files: Iterable[Path]) -> None:
+        if not self._knows(directory):
+            return
         found = self._among(
             "SELECT file, id FROM files WHERE directory = ? AND file IN ({})", (bytes(directory),), map(bytes, files)
         )
         rows = [(bytes(directory), file, passage_id) for file, passage_id in found]
         self._db.executemany("INSERT OR IGNORE INTO pending VALUES (?, ?)", [(row[0], row[2]) for row in rows])
         self._db.executemany("DELETE FROM files WHERE directory = ? AND file = ?", [row[:2] for row in rows])
+
+    def _knows(self, directory: Path) -> bool:
+        """Whether any file of the directory is known: the first run need not ask for each."""
+        row = self._db.execute("SELECT 1 FROM files WHERE directory = ? LIMIT 1", (bytes(directory),)).fetchone()
+        return row is not None
 
     def _mark(self, directory: Path, ids: Iterable[str]) -> None:
         rows = [(bytes(directory), one) for one in sorted(ids)]  # sorted: neighbours lie on one page

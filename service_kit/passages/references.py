@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from service_kit.numerals import NUMERAL, to_int
@@ -124,11 +125,20 @@ def doc_no_keys(field: str | None) -> tuple[str, ...]:
 
 def article_keys(passage: Passage) -> tuple[str, ...]:
     """The articles that a passage is, or is a part of: those of its `path`, else those that begin in its text."""
-    named = [_article_key(found) for found in _ARTICLE.finditer(_fold(passage.path or ""))]
+    named = _keys_in(passage.path) if passage.path else ()
     if not named:
         heads = [found[0] for line in passage.text.split("\n") if (found := _ARTICLE_HEAD.match(line))]
-        named = [_article_key(found) for head in heads for found in _ARTICLE.finditer(_fold(head))]
-    return tuple(dict.fromkeys(key for key in named if key))
+        named = tuple(key for head in heads for key in _keys_in_head(head))
+    return tuple(dict.fromkeys(named))
+
+
+def _keys_in(text: str) -> tuple[str, ...]:
+    keys = (_article_key(found) for found in _ARTICLE.finditer(_fold(text)))
+    return tuple(key for key in keys if key)
+
+
+_keys_in_head = lru_cache(1024)(_keys_in)
+"""Every law begins with the same ones."""
 
 
 def years_of(passage: Passage) -> frozenset[int]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from heapq import nsmallest
 from itertools import groupby
@@ -45,7 +45,7 @@ def weigh(terms: Sequence[str], documents: int, frequency_of: Callable[[str], in
     known = [term for term, frequency in frequencies.items() if frequency]
     unknown = [term for term, frequency in frequencies.items() if not frequency]
     if len(known) > MAX_TERMS:
-        runs = _longest_runs(terms, frequencies)
+        runs = _longest_runs(terms, set(known))
         known = nsmallest(MAX_TERMS, known, key=lambda term: (-runs[term], frequencies[term], term))
     known.sort(key=lambda term: (frequencies[term], term))
     return [
@@ -59,13 +59,14 @@ def weigh(terms: Sequence[str], documents: int, frequency_of: Callable[[str], in
     ]
 
 
-def _longest_runs(terms: Sequence[str], frequencies: Mapping[str, int]) -> dict[str, int]:
+def _longest_runs(terms: Sequence[str], known: Set[str]) -> dict[str, int]:
     """For each known term the length of the longest run of known ones that it stands in; LONG_RUN is the most."""
     longest: dict[str, int] = {}
-    for is_known, run in groupby(terms, key=lambda term: frequencies[term] > 0):
+    for is_known, run in groupby(terms, key=known.__contains__):
         if is_known:
             members = list(run)
             length = min(len(members), LONG_RUN)
             for term in members:
-                longest[term] = max(length, longest.get(term, 0))
+                if longest.get(term, 0) < length:
+                    longest[term] = length
     return longest
