@@ -149,9 +149,13 @@ def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least:
     if quotation := _check_quotations(text, cited, rules[1]):
         return quotation
     found = _check_said(text, cited, idf, rules)
-    for form in forms_for(fold(text)) if found else ():
-        if _check_said(form(fold(text)), [in_form(p, form) for p in cited], idf, rules) is None:
-            return None
+    if found:
+        folded = fold(text)
+        for form in forms_for(folded):
+            formed, passages = form(folded), [in_form(p, form) for p in cited]
+            changed = formed != folded or any(new is not p for new, p in zip(passages, cited, strict=True))
+            if changed and _check_said(formed, passages, idf, rules) is None:
+                return None
     return found
 
 

@@ -41,8 +41,9 @@ def read_passage(evidence: Evidence) -> Passage:
 
 @lru_cache(maxsize=256)
 def in_form(passage: Passage, form: Callable[[str], str]) -> Passage:
-    """The passage with its folded text in another form."""
-    return _read(passage.n, passage.title, form(passage.tokens.folded), passage.facts.folded)
+    """The passage with its folded text in another form: itself where that changes nothing."""
+    text = form(passage.tokens.folded)
+    return passage if text == passage.tokens.folded else _read(passage.n, passage.title, text, passage.facts.folded)
 
 
 @lru_cache(maxsize=256)
