@@ -1,5 +1,7 @@
 """The answerer without a model: quotes the sentences that answer, and says that it only quotes."""
 
+import re
+
 from rag_server.quote import find_quotes
 from rag_server.turn import Answer, Evidence, Retrieved, Understood
 from service_kit.words import Lang
@@ -10,6 +12,7 @@ _NOTICE: dict[Lang, str] = {
 }
 _BASIS: dict[Lang, str] = {"zh": "依据：", "en": "Sources:"}
 _REPEALED: dict[Lang, str] = {"zh": "已废止：{}", "en": "repealed: {}"}
+_OURS = re.compile(rf"^(?:{'|'.join(map(re.escape, (*_NOTICE.values(), *_BASIS.values())))})\n?|\[\d+\]", re.MULTILINE)
 _NOTHING: dict[Lang, str] = {
     "zh": "已收录的材料中没有找到可以回答这个问题的依据。",
     "en": "The indexed documents hold no basis for an answer to this question.",
@@ -27,6 +30,15 @@ def extract(understood: Understood, retrieved: Retrieved) -> Answer:
     cited = [e for e in retrieved.evidence if any(quote.n == e.n for quote in quotes)]
     lines += [_BASIS[lang], *(describe(e, lang) for e in cited)]
     return Answer("\n".join(lines), "extract", quotes)
+
+
+def without_our_words(answer: str) -> str:
+    """What an answer says of the material: without the words that stand in every answer, and without marks.
+
+    >>> without_our_words("以下为材料原文摘录，未经模型生成。\\n“应当公开。”[1]\\n依据：\\n[1]《预算法》")
+    '“应当公开。”\\n《预算法》'
+    """
+    return _OURS.sub("", answer).strip()
 
 
 def refuse(understood: Understood) -> Answer:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from rag_server.extract import without_our_words
 from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier
 from rag_server.leaning import leans_on_history, own_words
 from rag_server.llm import LLM
@@ -39,7 +40,7 @@ def understand(
         return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
     carried = carry_topic(query, earlier.question)
-    answer, completed = earlier.answer[:CONTEXT_LENGTH], carried[:CONTEXT_LENGTH]
+    answer, completed = without_our_words(earlier.answer)[:CONTEXT_LENGTH], carried[:CONTEXT_LENGTH]
     if not leans:
         return Understood(query, query, lang, answer, completed)
     rewritten = rewrite(query, history, llm, deadline.sooner(budget_s)) if llm else None

@@ -14,7 +14,8 @@ from rag_server.checks.coverage import coverage, unsupported_clause
 from rag_server.checks.judge import judge, missing_reason, number_reason, stands_in
 from rag_server.checks.lead_in import only_leads, opening
 from rag_server.checks.marks import cited_pieces, split_sentences, without_marks
-from rag_server.checks.passage import Passage, read_passage
+from rag_server.checks.modality import forms_for
+from rag_server.checks.passage import Passage, in_form, read_passage
 from rag_server.checks.tokens import Tokens, fold, tokenise
 from rag_server.checks.words import content, numbers_in
 from rag_server.turn import CheckedSentence, Evidence
@@ -140,19 +141,37 @@ def _claims_nothing(folded: str, cites: Sequence[int]) -> bool:
 
 
 def _check(text: str, cited: Sequence[Passage], idf: Mapping[str, float], least: float) -> Words | None:
-    """Why the passages together do not support the text; None when they do."""
-    marks = "".join(f"[{p.n}]" for p in cited)
-    answer = tokenise(text)
+    """Why the passages together do not support the text; None when they do.
+
+    What is no quotation is read again with the words that bind alike in one form.
+    """
+    rules = (least, "".join(f"[{p.n}]" for p in cited))
+    if quotation := _check_quotations(text, cited, rules[1]):
+        return quotation
+    found = _check_said(text, cited, idf, rules)
+    if found:
+        folded = fold(text)
+        for form in forms_for(folded):
+            formed, passages = form(folded), [in_form(p, form) for p in cited]
+            changed = formed != folded or any(new is not p for new, p in zip(passages, cited, strict=True))
+            if changed and _check_said(formed, passages, idf, rules) is None:
+                return None
+    return found
+
+
+def _check_said(
+    text: str, cited: Sequence[Passage], idf: Mapping[str, float], rules: tuple[float, str]
+) -> Words | None:
+    answer, marks = tokenise(text), rules[1]
     if not answer.keys:
         return None
     title = cited[0].title
     skipped = opening(answer.folded, title, " ".join(p.tokens.folded for p in cited))
     first = bisect_left(answer.starts, skipped)
     return (
-        _check_quotations(text, cited, marks)
-        or _check_doc_nos(answer, cited, marks)
+        _check_doc_nos(answer, cited, marks)
         or _check_opening(answer, first, cited, marks)
-        or _check_claims(answer, first, cited, idf, (least, marks))
+        or _check_claims(answer, first, cited, idf, rules)
     )
 
 

@@ -290,3 +290,12 @@ def test_an_answer_about_something_else_is_not_gone_on_from() -> None:
     first = (Message("user", "存量债务的甄别办法", "存量债务的甄别办法"), Message("assistant", "清理甄别的存量债务……"))
     assert [turn.question for turn in answered_turns((*first, *beside))] == ["存量债务的甄别办法"]
     assert answered_turns(beside) == [Earlier("帮我写一首诗", "")]
+
+
+def test_what_stands_in_every_answer_is_not_searched_with() -> None:
+    question = "政府专项债务应当通过什么偿还？"
+    notice, quoted = "以下为材料原文摘录，未经模型生成。", "“专项债务应当通过专项收入偿还。”[1]"
+    answer = f"{notice}\n{quoted}\n依据：\n[1]《专项债务办法》（第十一条，a.txt）"
+    history = (Message("user", question, question), Message("assistant", answer))
+    context = understand("那利息呢？", history, None, Deadline.after(5), 5).context
+    assert context == "“专项债务应当通过专项收入偿还。”\n《专项债务办法》（第十一条，a.txt）"

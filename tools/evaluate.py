@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.console import run_tool
 from tools.evaluation.table import Table, render
 
-MEASUREMENTS = ("followups", "extraction", "unverifiable", "answerability", "injection", "sessions")
+MEASUREMENTS = ("followups", "extraction", "unverifiable", "paraphrases", "answerability", "injection", "sessions")
 BENCH = Path(__file__).resolve().parents[1].parent / "shared" / "retrieval_bench"
 
 

@@ -1,5 +1,6 @@
 """A passage as sentences are compared with it."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -36,6 +37,13 @@ def read_passage(evidence: Evidence) -> Passage:
     """The passage of one piece of evidence."""
     facts = [evidence.title, evidence.doc_no, evidence.date, evidence.repealed, evidence.path, evidence.source]
     return _read(evidence.n, evidence.title, evidence.text, "\n".join(fact for fact in facts if fact))
+
+
+@lru_cache(maxsize=256)
+def in_form(passage: Passage, form: Callable[[str], str]) -> Passage:
+    """The passage with its folded text in another form: itself where that changes nothing."""
+    text = form(passage.tokens.folded)
+    return passage if text == passage.tokens.folded else _read(passage.n, passage.title, text, passage.facts.folded)
 
 
 @lru_cache(maxsize=256)

@@ -59,6 +59,8 @@ _OPPOSED = frozenset(
     "首末春夏秋冬"
 )
 """Verbs that differ in one of these are no near forms of each other."""
+_LEVELS = frozenset(("本级", "各级"))
+"""Pronouns to jieba, but who acts: 本级政府 is not 上级政府."""
 _EMPTY = frozenset("于为在的了以到成着过")
 
 
@@ -68,6 +70,8 @@ def content(words: Iterable[Word]) -> list[Word]:
 
 
 def _is_function(word: Word) -> bool:
+    if word.text in _LEVELS:
+        return False
     if word.text in _FUNCTION or word.tag in ("uj", "ul", "c", "p", "r", "y") or is_stance(word):
         return True
     return len(word.text) == 1 and word.tag.startswith(_FUNCTION_TAGS)
