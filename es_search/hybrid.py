@@ -1,7 +1,7 @@
 """Words and meaning together: which passages come into question, and what both say of each."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError
 from service_kit.passages import Filters, Hit, PassageReader
-from service_kit.passages.analysis import passage_terms, question_terms, title_words
+from service_kit.passages.analysis import fold, passage_terms, question_terms
 
 if TYPE_CHECKING:
     from service_kit.dense.index import DenseIndex
@@ -77,34 +77,32 @@ def gather(
     hits |= {hit.id: hit for hit in others}
     if len(likeness.keys() & hits.keys()) < ENOUGH_VECTORS * max(1, len(hits)):
         raise NotYet
-    weights = term_weights(question, next((hit.idf for hit in hits.values()), {}))
+    title_share = title_shares(question, next((hit.idf for hit in hits.values()), {}))
     values = [
         Candidate(
             one,
             hit.normalised_score * hit.factor,
             likeness[one].cosine if one in likeness else None,
             hit.passage.title,
-            title_share(hit.passage.title, weights),
+            title_share(hit.passage.title),
         )
         for one, hit in hits.items()
     ]
     return Candidates(hits, likeness, {hit.id: n for n, hit in enumerate(by_words, 1)}, by_meaning, values)
 
 
-def term_weights(question: str, idf: Mapping[str, float]) -> dict[str, float]:
-    """Of each term of a question the share (0..1) that it has of what all of them weigh, by rarity and count."""
-    counts = Counter(question_terms(question))
-    total = sum(idf.get(term, 0.0) * times for term, times in counts.items())
-    return {term: idf.get(term, 0.0) * times / total for term, times in counts.items()} if total else {}
+def title_shares(question: str, idf: Mapping[str, float]) -> Callable[[str], float]:
+    """A function that gives the share (0..1) of the question's words, weighed by rarity, that a title holds."""
+    worth = {term: idf.get(term, 0.0) * times for term, times in Counter(question_terms(question)).items()}
+    total, characters = sum(worth.values()), frozenset("".join(worth))
 
+    def share(title: str) -> float:
+        # Telling that it has no character of the question is a tenth of cutting it into words.
+        if not total or characters.isdisjoint(fold(title)):
+            return 0.0
+        return sum(worth[term] for term in worth.keys() & _title_terms(title)) / total
 
-def title_share(title: str, weights: Mapping[str, float]) -> float:
-    """The share (0..1) of a question's words, weighed by rarity, that a title holds; `weights`: see `term_weights`."""
-    words = title_words(title)
-    # Most titles hold none of the terms, and looking for them is quicker than cutting the title.
-    if not any(term in words for term in weights):
-        return 0.0
-    return sum(weights[term] for term in weights.keys() & _title_terms(title))
+    return share
 
 
 @lru_cache(8192)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from es_search.fusion import Candidate, Weights, added, ranks, reciprocal_ranks
-from es_search.hybrid import term_weights, title_share
+from es_search.hybrid import title_shares
 from service_kit.deadline import Deadline
 from service_kit.dense import nearest
 from service_kit.dense.block import Block, as_records
@@ -165,16 +165,17 @@ def test_words_of_the_title_count_less_beside_meaning() -> None:
 
 
 def test_the_share_of_a_question_that_a_title_holds() -> None:
-    weights = term_weights("专项债务限额", {"专项": 1.0, "债务": 0.5, "限额": 1.5})
-    assert weights == pytest.approx({"专项": 2 / 6, "债务": 1 / 6, "限额": 3 / 6, "项债": 0, "务限": 0})
-    assert title_share("专项债务办法", weights) == pytest.approx(3 / 6)
-    assert title_share("办法", weights) == 0
-    assert title_share("专项债务办法", term_weights("专项债务限额", {})) == 0
+    idf = {"专项": 1.0, "债务": 0.5, "限额": 1.5}
+    share = title_shares("专项债务限额", idf)
+    assert share("专项债务办法") == pytest.approx(3 / 6)  # words of two characters are bigrams, too: both count twice
+    assert share("办法") == 0
+    assert title_shares("专项债务限额", {})("专项债务办法") == 0
+    assert title_shares("gb", {"gb": 2.0})("ＧＢ") == 1
 
 
 def test_a_term_across_the_states_name_is_one_of_the_title() -> None:
-    weights = term_weights("关于预算", dict.fromkeys(question_terms("关于预算"), 1.0))
-    assert title_share("关于中华人民共和国预算的说明", weights) == pytest.approx(1)
+    share = title_shares("关于预算", dict.fromkeys(question_terms("关于预算"), 1.0))
+    assert share("关于中华人民共和国预算的说明") == pytest.approx(1)
 
 
 def test_reciprocal_ranks() -> None:

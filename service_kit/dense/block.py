@@ -76,8 +76,8 @@ class Block:
     def of_passages(self, ids: Sequence[str]) -> Places:
         """All windows of these passages."""
         ranges = self._ranges
-        found = [ranges[key] for one in ids if (key := one.encode()) in ranges]
-        return np.concatenate([np.arange(*one) for one in found]) if found else np.zeros(0, np.int64)
+        found = (ranges[key] for one in ids if (key := one.encode()) in ranges)
+        return np.array([place for one in found for place in range(*one)], np.int64)
 
     def likeness(self, places: Places, question: Vector) -> dict[str, Likeness]:
         """Of these windows the best of each passage."""

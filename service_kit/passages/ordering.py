@@ -163,8 +163,9 @@ def named_share(question: str, idf: Mapping[str, float]) -> float:
 
 
 def as_hits(ranked: Sequence[Ranked], question: str, idf: Mapping[str, float], best_possible: float) -> tuple[Hit, ...]:
-    """What is shown of the passages in their order. `best_possible` is the score of a passage that has everything."""
-    share = named_share(question, idf) if any(one.exact for one in ranked) else 0.0
+    """What is shown of the passages in their order, in which the exact ones are first. `best_possible` is the score of
+    a passage that has everything."""
+    share = named_share(question, idf) if ranked and ranked[0].exact else 0.0
     return tuple(
         Hit(
             passage=one.candidate.passage,
