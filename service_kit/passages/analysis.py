@@ -51,16 +51,11 @@ _QUESTION_PHRASE = re.compile("|".join(sorted((w for w in QUESTION_WORDS if len(
 
 
 def passage_terms(title: str, text: str) -> list[str]:
-    """All terms of a passage, each as often as it occurs."""
-    return sentence_terms(_titled(title, text))
+    """All terms of a passage, each as often as it occurs.
 
-
-def title_words(title: str) -> str:
-    """What of a title is cut into terms, folded; each of these is a piece of it.
-
-    中华人民共和国 is left out: every statute bears it, and it would make short titles look long.
+    中华人民共和国 is left out of titles: every statute bears it, and it would make short titles look long.
     """
-    return fold(title).replace(_STATE_NAME, "")
+    return sentence_terms(_titled(title, text))
 
 
 def joined_terms(passages: Iterable[tuple[str, str]]) -> list[str]:
@@ -113,11 +108,15 @@ _fold_long = _fold_short.__wrapped__
 
 
 def _titled(title: str, text: str) -> str:
-    """What is cut of a passage; the documents that follow each other are often parts of one."""
-    return f"{_title_words(title) if len(title) < 100 else title_words(title)}\n{text}"
+    """What is cut of a passage. A title is a file's first line, which may be a whole page: such a one is not kept."""
+    words = _title_words if len(title) < 100 else _title_words.__wrapped__
+    return f"{words(title)}\n{text}"
 
 
-_title_words = lru_cache(1024)(title_words)
+@lru_cache(1024)
+def _title_words(title: str) -> str:
+    """Kept, for passages that follow each other are often parts of one document."""
+    return fold(title).replace(_STATE_NAME, "")
 
 
 def _words(folded: str) -> list[str]:

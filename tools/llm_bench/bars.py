@@ -121,7 +121,7 @@ def _bar(name: str, rounds: Sequence[Round], value: Ratio, bound: Bound, over: f
     share = over or SHARE
 
     def bar(clock: Clock, kind: str = "") -> float:
-        return share * statistics.median(bound(one, clock, kind) for one in rounds)
+        return share * _median(rounds, lambda one, by: bound(one, by, kind), clock)
 
     return Bar(
         name,
