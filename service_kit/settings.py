@@ -15,9 +15,9 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service_kit.errors import SettingsError
+from service_kit.settings_sources import PREFIX, SecretFiles, describe, secret_fields
 from service_kit.words import Lang
 
-PREFIX = "YIJU_"
 EngineName = Literal["none", "serial", "batch", "openai"]
 EmbedderName = Literal["none", "e5", "local", "openai"]
 Service = Literal["llm", "stream", "search", "rag"]
@@ -202,7 +202,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
     def address(self, service: Service) -> Address:
         """Host, port, URL and WSGI threads of one service."""
@@ -277,44 +277,15 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [_describe(fault) for fault in error.errors()]
+        lines = [describe(fault) for fault in error.errors()]
         raise SettingsError("设置有误：\n" + "\n".join(lines), "Bad settings:\n" + "\n".join(lines)) from None
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
     """`YIJU_*` names in the environment that no setting reads: most likely spelling mistakes."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {PREFIX + name.upper() + "_FILE" for name in _secret_fields(Settings)}
+    known |= {PREFIX + name.upper() + "_FILE" for name in secret_fields(Settings)}
     return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads each secret from the file that `YIJU_<NAME>_FILE` names."""
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text("utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            name = f"{PREFIX}{field_name.upper()}_FILE"
-            raise SettingsError(f"{name}：读不了 {path}（{error}）", f"{name}: can not read {path} ({error})") from None
-
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(None, name)[0] for name in _secret_fields(self.settings_cls)}
-        return {name: value for name, value in found.items() if value is not None}
-
-
-def _secret_fields(settings_cls: type[BaseSettings]) -> list[str]:
-    fields = settings_cls.model_fields.items()
-    return [name for name, field in fields if SecretStr in (field.annotation, *get_args(field.annotation))]
-
-
-def _describe(fault: Any) -> str:
-    name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
-    # The value itself stays out: it may be a secret.
-    return f"  {name}: {fault['msg'].removeprefix('Value error, ')}"
 
 
 def _with_port(url: str) -> str:

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from service_kit.settings import PREFIX
+from service_kit.settings_sources import PREFIX
 
 GOLDEN_VARIABLE = f"{PREFIX}TEST_BAICHUAN2"
 GOLDEN_NAMES = ("tiny-13b-10heads", "tiny-7b")

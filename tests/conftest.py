@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service_kit.settings import PREFIX, Settings, load_settings
+from service_kit.settings import Settings, load_settings
+from service_kit.settings_sources import PREFIX
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
 from tools.elasticsearch_server import elasticsearch_server
 

@@ -16,7 +16,8 @@ from typing import Any
 import requests
 
 from service_kit.errors import YijuError
-from service_kit.settings import PREFIX, SERVICES, Service, Settings, load_settings, unknown_variables
+from service_kit.settings import SERVICES, Service, Settings, load_settings, unknown_variables
+from service_kit.settings_sources import PREFIX
 from service_kit.web.serve import PACKAGES
 from tools.asking import PATH
 from tools.console import Say, run_tool, speaker
