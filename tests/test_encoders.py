@@ -126,7 +126,7 @@ def test_search_with_local_models(
 def test_without_a_model_it_says_which_setting() -> None:
     client = create_llm(load_settings()).test_client()
     for path, body, setting in (
-        ("/v1/embeddings", {"input": "问"}, "YIJU_EMBED_MODEL"),
+        ("/v1/embeddings", {"input": "问"}, "YIJU_EMBEDDER=local, YIJU_EMBED_MODEL"),
         ("/v1/rerank", {"query": "问", "documents": ["文"]}, "YIJU_RERANK_MODEL"),
     ):
         answer = client.post(path, json=body)

@@ -49,9 +49,8 @@ class RerankBody(Body):
 
 def add_encoder_routes(app: Flask, settings: Settings) -> None:
     """Add both routes; without their settings they answer 503 and say which one it is."""
-    encoder = _Lazy(
-        "YIJU_EMBED_MODEL", settings.embed_model if settings.embedder == "local" else None, _encoder(settings)
-    )
+    local = settings.embed_model if settings.embedder == "local" else None
+    encoder = _Lazy("YIJU_EMBEDDER=local, YIJU_EMBED_MODEL", local, _encoder(settings))
     scorer = _Lazy("YIJU_RERANK_MODEL", settings.rerank_model, _scorer(settings))
 
     @app.post("/v1/embeddings")
