@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from rag_server.leaning import LEAD_ZH, PRONOUN_EN, PRONOUN_ZH, own_words
+from rag_server.leaning import ACTOR, LEAD_ZH, PRONOUN_EN, PRONOUN_ZH, own_words
 
 _ASKING = re.compile(
-    r"请问|什么是|是什么|是指什么|指什么|什么叫|何为|哪些|哪个|哪年|哪里|多少|什么时候|何时|什么|如何|怎么样|怎么|怎样|为什么|谁|是否|吗|呢|[？?。！!，,]"
+    r"请问|是?什么时候|什么是|是什么|是指什么|指什么|什么叫|何为|哪些|哪个|哪年|哪里|哪一[级条天年项种]|多少|多久|多长(?:时间)?|何时|什么"
+    r"|如何|怎么样|怎么|怎样|为什么|谁|是否|吗|呢|[？?。！!，,]"
 )
 _PREDICATE = re.compile(
     r"可以|可否|应当|应该|能否|能不能|不能|能|必须|不得|需要|需|应|由|通过|用于|用途|包括|分为|有|是|自|从|在|按|为|归|要|属于|怎"
@@ -56,6 +57,10 @@ _REPORTED = re.compile(
 """Says who asks, not what about."""
 _SHORT_NUMBER = re.compile(r"(?<![\d〕\]）)】])(\d+)号(?:文件?)?(?!楼|线|院|机)")
 _AND = re.compile(r"([一-鿿〔〕\d]{2,12}?)(?:和|与|跟|同|、)([一-鿿〔〕\d]{2,12}?)(?=的|分别|有|各|之间|在|是|应|$)")
+_ABOUT = re.compile(r"(对|给|向)(?=[一-鿿]{2})")
+"""那对考核呢: another one is asked about in the same respect."""
+LEAST_TOPIC = 4
+"""Characters of its own that an earlier question needs for being a topic alone."""
 _LONGEST_FRAGMENT = 12
 """Characters."""
 
@@ -80,6 +85,21 @@ def pick_earlier(question: str, turns: Sequence[Earlier]) -> Earlier:
     return turns[max(range(len(turns)), key=lambda i: (shared[i] >= shared[-1] + more and shared[i], i))]
 
 
+def with_topics(turns: Sequence[Earlier]) -> list[Earlier]:
+    """`turns`, oldest first; one whose question says little itself gets the topic of the one before it.
+
+    >>> bare = Earlier("现行的从哪天起施行？", "…")
+    >>> with_topics([Earlier("周转金的额度上限是多少？", "…"), bare])[1].question
+    '周转金，现行的从哪天起施行？'
+    """
+    told: list[Earlier] = []
+    for turn in turns:
+        if told and len(own_words(turn.question)) < LEAST_TOPIC:
+            turn = replace(turn, question=f"{topic_of(told[-1].question)}，{turn.question}")  # noqa: PLW2901
+        told.append(turn)
+    return told
+
+
 def carry_topic(question: str, previous: str) -> str:
     """`question` completed with what `previous`, a question in its full form, is about.
 
@@ -99,7 +119,10 @@ def carry_topic(question: str, previous: str) -> str:
     named = _full_number(rest, previous)
     if named != rest:
         return named
-    rest = _name_sides(rest, previous)
+    named = _name_sides(rest, previous)
+    if named != rest and len(own_words(named)) >= LEAST_TOPIC:
+        return named
+    rest = named
     topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
     pronoun = PRONOUN_ZH.search(rest)
     if pronoun and topic not in rest:
@@ -155,7 +178,14 @@ def _exchange(fragment: str, previous: str, topic: str) -> str | None:
     for kind in _KINDS:
         new, old = kind.search(fragment), kind.search(previous)
         if new and old and len(new[0]) == len(fragment.rstrip("条分")):
-            return previous.replace(old[0], new[0], 1)
+            ordinal = "第" if old[0].startswith("第") and not new[0].startswith("第") else ""
+            return previous.replace(old[0], ordinal + new[0], 1)
+    about = _ABOUT.match(fragment)
+    if about and about[1] in previous:
+        return re.sub(f"{about[1]}[^，,？?]+?(?={_PREDICATE.pattern}|$)", fragment, previous, count=1)
+    subject = _PREDICATE.split(previous)[0]
+    if subject and not own_words(fragment) and ACTOR.fullmatch(fragment) and not own_words(subject):
+        return fragment + previous.removeprefix(subject)
     if topic in previous and pairs(fragment) & pairs(topic):
         return previous.replace(topic, fragment, 1)
     for group in _CONTRASTS:

@@ -13,7 +13,7 @@ _NOUN = (
 )
 PRONOUN_ZH = re.compile(
     r"它们|它|这里|他们|她们|前者|后者|两者|二者|^其(?!他|它|余|实|次)|其中"
-    rf"|上述{_NOUN}?|(?<!应)该(?:项|类)?{_NOUN}|此(?:类|项|种){_NOUN}?|(?:对|与|和|跟|除|因|如|在|以)(?:此|之)(?:相对|相应|外|前|后|间)?的?"
+    rf"|上述{_NOUN}?|同一[个份部]?{_NOUN}|(?<!应)该(?:项|类)?{_NOUN}|此(?:类|项|种){_NOUN}?|(?:对|与|和|跟|除|因|如|在|以)(?:此|之)(?:相对|相应|外|前|后|间)?的?"
     rf"|(?:这|那)(?:(?:个|项|些|种|类|笔|份|部|部分|几[个项类种])(?!年|天|月|省|地区){_NOUN}?|{_NOUN})|这(?=几(?!年|天|个月)|跟|和|与)|^(?:这|那)(?=可以|能|是|要|有|由|算|会|行)"
 )
 """A closed list: what is cut out of the middle of a word makes garbage (应该, 那年, 这次)."""
@@ -46,7 +46,7 @@ _NAMES_ITS_PLACE = re.compile(r"第[一二三四五六七八九十百零\d]+条|
 _ALSO = re.compile(r"也(?:要|是|能|可以|会|得|应当|属于|适用|包括)")
 _THEN = re.compile(r"^那么?(?![年些次个时曲坡须]|不勒斯)")
 _HEADLESS = re.compile(
-    r"(?<!什么)(?<![目有指讲说])的(?=由谁|也|应当|该|要|怎么|如何|呢|那$|又|属于|会|能|可以|多少|几|是[什多哪])"
+    r"(?<!什么)(?<![目有指讲说])的(?=由谁|也|应当|该|要|怎么|如何|呢|那$|又|属于|会|能|可以|多少|几|是[什多哪]|最[长短多少高低早晚](?:多少|几|是))"
 )
 """The noun behind 的 is missing: 专项的呢, 乡镇的由谁批准."""
 
@@ -100,6 +100,7 @@ def _any_of(words: Iterable[str]) -> re.Pattern[str]:
 
 
 _GENERIC = _any_of({*_ATTRIBUTES, *_ACTS, *_ACTORS, *_FUNCTION})
+ACTOR = _any_of(_ACTORS)
 _NOUN_BEFORE = _any_of({*_ATTRIBUTES, *_ACTORS})
 _NOUN_AFTER = _any_of({*_ATTRIBUTES, *_ACTORS, *_ACTS})
 """Generic words that are part of a name when they stand right before or after an own word: 政府采购, 预算调整."""
@@ -115,6 +116,7 @@ _LEANS_EN = re.compile(
 _STARTS = {**dict.fromkeys(_ATTRIBUTES, 5), **dict.fromkeys(_ASKING, 4), **dict.fromkeys(_VERBS, 4)}
 """A question's first word, and how many characters of its own it then needs to stand alone. One that begins with a verb
 lacks its subject, and whatever it is about stands in an earlier turn; 哪些 and 期限 are about something, too."""
+_OBJECT_OF = tuple("归被由对跟和与比按给替靠")
 _DEFINE = re.compile("什么(?:是|叫)")
 LEAST_OWN = 2
 """The same for all other beginnings: 预算, 债务."""
@@ -166,7 +168,8 @@ def _points_back(text: str) -> bool:
         before = text[: pointer.start()]
         apposed = pointer[0][0] in "这那该" and before[-1:].isalnum()  # 鲍林规则这个名字
         named = apposed or _NAMES_ITS_PLACE.search(before)
-        if len(own_words(before)) < (LEAST_OWN if named else ANTECEDENT):
+        other = pointer[0] in ("它", "它们") and before.endswith(_OBJECT_OF)  # 土地出让金也归它管: not of itself
+        if other or len(own_words(before)) < (LEAST_OWN if named else ANTECEDENT):
             return True
     again = _AGAIN.search(text)
     if again and len(own_words(text[: again.start()])) < LEAST_OWN:

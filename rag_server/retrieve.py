@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,8 +16,6 @@ from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
 from service_kit.passages.analysis import question_terms
 
-Ranking = tuple[Sequence[Evidence], float]
-"""What a search found, best first, and its weight."""
 _ARTICLE = re.compile(r"\s*第[一二三四五六七八九十百零\d]+条.*$")
 
 
@@ -45,9 +43,9 @@ class _TutorialFound(BaseModel):
 DEPTH = 100
 """Passages of each search that are fused. One found by one search alone ranks behind what several agree on, and among
 thousands of passages about something else the right one may come late in each."""
-CONTEXT_WEIGHT = 0.25
+CONTEXT_WEIGHT = 0.2
 """Of what the earlier turn answered, beside a question in its full form."""
-DOUBTFUL_CONTEXT_WEIGHT = 0.1
+DOUBTFUL_CONTEXT_WEIGHT = 0.07
 """The same beside a question that may stand alone; its completed form weighs as much as the question."""
 SAME_DOCUMENT, SAME_DOCUMENT_DOUBTFUL = 3.0, 5.0
 """What it counts for a passage that it is of the document that the earlier answer came from, in idf: about as much as a
@@ -55,14 +53,20 @@ word more, so that a passage with better words still wins. The less a question s
 SAME_PASSAGE, SAME_PASSAGE_DOUBTFUL = 0.0, 2.0
 """And for the passage itself: rather another one is asked for, and its words are in the full form already.
 
-All these were chosen together with seventeen new dialogues and the development half of the others: R@2 is flat around
-them; R@1 gained 9 points there, 2 on the held-out half."""
-
-
+All these were chosen together with seventeen new dialogues and the development half of the others, by words and with
+e5: R@2 is flat around them."""
 MEANING = 0.5
-"""How much of what meaning adds to words (see es_search.fusion) counts for the question in its full form; none of it
-for the others: what a fragment or a long quotation resembles says little of what is asked. Measured there, with vectors
-of 3,700 passages: R@2 0.88 at 0.2, 0.91 to 0.92 from 0.3 to 0.6, 0.89 at 1; 0.86 with all of it for all searches."""
+"""How much of what meaning adds to words (see es_search.fusion) counts for a question in a full form; none of it for
+the others: what a fragment or a long quotation resembles says little of what is asked. R@2 of all follow-ups with e5 is
+0.89 at 0.4, 0.91 at 0.5, 0.90 at 0.7."""
+
+
+class Ranking(NamedTuple):
+    """What a search found, best first, its weight, and how much of its meaning counts."""
+
+    evidence: Sequence[Evidence]
+    weight: float
+    meaning: float = MEANING
 
 
 def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
@@ -88,10 +92,14 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
     asked_for = [_information(found, query) for found, query in zip(searches, queries, strict=True)]
     if not leans:  # the completed form is a guess
         asked_for[1:] = [asked_for[0]] * (len(queries) - 1)
-    rankings: list[Ranking] = [(found.evidence, weight) for found, weight in zip(searches, asked_for, strict=True)]
+    rankings = [
+        Ranking(found.evidence, weight, 0.0 if leans and query == understood.query else MEANING)
+        for query, found, weight in zip(queries, searches, asked_for, strict=True)
+    ]
     bonus: Mapping[str, float] = {}
     if context:
-        rankings.append((beside, asked_for[0] * (CONTEXT_WEIGHT if leans else DOUBTFUL_CONTEXT_WEIGHT)))
+        share = CONTEXT_WEIGHT if leans else DOUBTFUL_CONTEXT_WEIGHT
+        rankings.append(Ranking(beside, asked_for[0] * share, 0.0))
         bonus = _of_the_same_document(rankings, leans=leans)
     idf = {term: value for found in searches for term, value in found.idf.items()}
     # A guess proves nothing: with the earlier question before it anything has a basis.
@@ -104,10 +112,10 @@ def _of_the_same_document(rankings: Sequence[Ranking], *, leans: bool) -> dict[s
     """By content, what it counts for passages to be of the document of the last ranking's best one: where the earlier
     answer came from."""
     others, itself = (SAME_DOCUMENT, SAME_PASSAGE) if leans else (SAME_DOCUMENT_DOUBTFUL, SAME_PASSAGE_DOUBTFUL)
-    best = next(iter(rankings[-1][0]), None)
+    best = next(iter(rankings[-1].evidence), None)
     if best is None:
         return {}
-    found = [e for evidence, _ in rankings for e in evidence]
+    found = [e for ranking in rankings for e in ranking.evidence]
     return {e.content: others for e in found if document_of(e) == document_of(best)} | {best.content: itself}
 
 
@@ -132,12 +140,12 @@ def fuse(
     not raise the score that the confidence rests on. Reciprocal ranks lose 5 to 13 points of R@2 here: a bare follow-up
     ranks passages all the same, by chance.
     """
-    total = sum(weight for _, weight in rankings) or 1.0
+    total = sum(ranking.weight for ranking in rankings) or 1.0
     best: dict[str, Evidence] = {}
     worth: dict[str, float] = defaultdict(float)
     scores: dict[str, float] = defaultdict(float)
-    for n, (evidence, weight) in enumerate(rankings):
-        for e, value in zip(evidence, _descending(evidence, 0.0 if n else MEANING), strict=True):
+    for evidence, weight, meaning in rankings:
+        for e, value in zip(evidence, _descending(evidence, meaning), strict=True):
             best.setdefault(e.content, e)
             worth[e.content] += weight / total * value
             scores[e.content] += weight / total * (value if e.ranked_by is None else e.score)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from rag_server.extract import without_our_words
-from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier
+from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier, with_topics
 from rag_server.leaning import leans_on_history, own_words
 from rag_server.llm import LLM
 from rag_server.rewriting import rewrite
@@ -60,7 +60,7 @@ def answered_turns(history: Sequence[Message]) -> list[Earlier]:
         for asked, answer in pairwise(history)
         if asked.standalone and answer.role == "assistant"
     ]
-    return [turn for turn in turns if _to_the_point(turn)] or [replace(turn, answer="") for turn in turns]
+    return with_topics([turn for turn in turns if _to_the_point(turn)] or [replace(turn, answer="") for turn in turns])
 
 
 def _to_the_point(turn: Earlier) -> bool:

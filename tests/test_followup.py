@@ -40,6 +40,9 @@ LEANING = [
     "如果是短收呢？",
     "具体说说",
     "期限又是多少？",
+    "收费公路的最长多少年？",
+    "同一个文件对三保是怎么要求的？",
+    "土地出让金也归它管吗？",
 ]
 STANDING = [
     "什么是政府专项债务？",
@@ -101,10 +104,22 @@ def test_it_stands_alone(question: str) -> None:
         ("局里的同志问：新增专项债要做预算调整吗？", "报谁批？", "新增专项债要做预算调整，报谁批？"),
         ("我想了解一下预备费的用途", "比例是多少？", "预备费的用途，比例是多少？"),
         ("What is the budget act?", "When was it passed?", "When was the budget act passed?"),
+        ("一般债券和专项债券有什么区别？", "后者的期限怎么确定？", "专项债券的期限怎么确定？"),
+        ("预算法第三十四条怎么规定？", "三十五条呢？", "预算法第三十五条怎么规定？"),
+        ("国发〔2014〕43号对融资平台有什么要求？", "那对考核呢？", "国发〔2014〕43号对考核有什么要求？"),
+        ("其他部门能不能替政府举债？", "企业呢？", "企业能不能替政府举债？"),
+        ("预算法是什么时候通过的？", "谁公布的？", "预算法通过的，谁公布的？"),
     ],
 )
 def test_the_topic_is_carried_over(previous: str, question: str, full: str) -> None:
     assert carry_topic(question, previous) == full
+
+
+def test_a_bare_question_between_does_not_lose_the_topic() -> None:
+    asked = ("周转金的额度上限是多少？", "现行的从哪天起施行？")
+    history = [m for one in asked for m in (Message("user", one, one), Message("assistant", f"周转金，现行：{one}"))]
+    understood = understand("年底用不完怎么办？", history, None, Deadline(), 5)
+    assert understood.completed == "周转金现行的从哪天起施行，年底用不完怎么办？"
 
 
 def test_the_topic_is_what_stands_before_the_predicate() -> None:

@@ -37,26 +37,26 @@ def titles(*rankings: Ranking, top_k: int = 3) -> list[str]:
 
 def test_the_weighted_mean_of_scores_decides() -> None:
     a, b = evidence(("甲", 0.9), ("乙", 0.5)), evidence(("丙", 0.8), ("乙", 0.7))
-    assert titles((a, 1), (b, 1)) == ["乙", "甲", "丙"]
-    assert titles((a, 9), (b, 1)) == ["甲", "乙", "丙"]
-    (best,) = fuse([(a, 1), (b, 1)], 1)
+    assert titles(Ranking(a, 1), Ranking(b, 1)) == ["乙", "甲", "丙"]
+    assert titles(Ranking(a, 9), Ranking(b, 1)) == ["甲", "乙", "丙"]
+    (best,) = fuse([Ranking(a, 1), Ranking(b, 1)], 1)
     assert best.n == 1
     assert best.score == pytest.approx(0.6)
 
 
 def test_a_search_may_have_a_better_reason_than_its_score() -> None:
-    assert titles((evidence(("第三十五条", 0.4), ("甲", 0.6)), 1)) == ["第三十五条", "甲"]
+    assert titles(Ranking(evidence(("第三十五条", 0.4), ("甲", 0.6)), 1)) == ["第三十五条", "甲"]
 
 
 def test_without_scores_the_order_decides() -> None:
-    assert titles((evidence(("甲", 0.0), ("乙", 0.0)), 1)) == ["甲", "乙"]
+    assert titles(Ranking(evidence(("甲", 0.0), ("乙", 0.0)), 1)) == ["甲", "乙"]
 
 
-def test_meaning_counts_half_and_for_the_question_alone() -> None:
+def test_meaning_counts_half_and_for_full_forms_alone() -> None:
     alike = [replace(e, ranked_by=by) for e, by in zip(evidence(("甲", 0.2), ("乙", 0.4)), (0.9, 0.4), strict=True)]
-    assert titles((alike, 1)) == ["甲", "乙"]
-    assert titles((evidence(("丙", 0.9)), 1), (alike[::-1], 1), top_k=2) == ["丙", "乙"]
-    best, _ = fuse([(alike, 1)], 2)
+    assert titles(Ranking(alike, 1)) == ["甲", "乙"]
+    assert titles(Ranking(evidence(("丙", 0.9)), 1), Ranking(alike[::-1], 1, 0.0), top_k=2) == ["丙", "乙"]
+    best, _ = fuse([Ranking(alike, 1)], 2)
     assert best.score == pytest.approx(0.2)  # the confidence was fitted on the score of words
 
 
@@ -129,12 +129,12 @@ def test_the_earlier_answer_tells_passages_apart(settings: Settings) -> None:
 def test_a_passage_of_the_document_answered_from_comes_before_an_equal_one() -> None:
     equal = [replace(e, doc_no=number) for e, number in zip(evidence(("甲", 0.5), ("乙", 0.5)), "12", strict=True)]
     answered = replace(evidence(("丙", 0.9))[0], doc_no="2")
-    rankings: list[Ranking] = [(equal, 10.0), ([answered], 1.0)]
+    rankings = [Ranking(equal, 10.0), Ranking([answered], 1.0)]
     bonus = _of_the_same_document(rankings, leans=True)
     assert bonus == {equal[1].content: SAME_DOCUMENT, answered.content: SAME_PASSAGE}
     assert [e.title for e in fuse(rankings, 1, bonus)] == ["乙"]
     assert fuse(rankings, 3, bonus)[0].score == fuse(rankings, 3)[1].score  # it ranks, and proves nothing
-    better: list[Ranking] = [([replace(equal[0], score=0.9), equal[1]], 10.0), rankings[1]]
+    better = [Ranking([replace(equal[0], score=0.9), equal[1]], 10.0), rankings[1]]
     assert [e.title for e in fuse(better, 1, bonus)] == ["甲"]
 
 
