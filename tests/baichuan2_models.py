@@ -10,7 +10,6 @@ from tests import baichuan2_reference as reference
 from tests.baichuan2_fixtures import VOCABULARY
 
 ATOL = 5e-5
-KINDS = ("13b", "7b")
 
 
 def load(folder: Path, **options: Any) -> Any:

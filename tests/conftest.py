@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from llm_server.engines.serial import SerialEngine
 from service_kit.settings import Settings, load_settings
 from service_kit.settings_sources import PREFIX
+from tests.baichuan2_fixtures import SIZES, make_baichuan2
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
+from tests.llm_fixtures import make_tiny_model
+from tests.serial_fixtures import loaded_engine
 from tools.elasticsearch_server import elasticsearch_server
 
 ENGINES = ("embedded", "elasticsearch-client", "elasticsearch-ik")
@@ -63,6 +67,32 @@ def make_settings(
     yield make
     for settings in made:
         remove_indices(settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a random model of two layers, whose tokens are bytes."""
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def serial_engine(tiny_llama: Path) -> Iterator[SerialEngine]:
+    """An engine that has loaded it."""
+    engine = loaded_engine(tiny_llama)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def baichuan2_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Random checkpoints in the published layout, by kind."""
+    return {kind: make_baichuan2(tmp_path_factory.mktemp(kind), kind) for kind in SIZES}
+
+
+@pytest.fixture(params=SIZES)
+def baichuan2_folder(request: pytest.FixtureRequest, baichuan2_folders: dict[str, Path]) -> Path:
+    """Each of them in turn."""
+    return baichuan2_folders[request.param]
 
 
 @pytest.fixture(scope="module")

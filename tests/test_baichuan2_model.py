@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests import baichuan2_reference as reference
-from tests.baichuan2_fixtures import WINDOW, make_baichuan2
+from tests.baichuan2_fixtures import WINDOW
 
 pytestmark = pytest.mark.slow
 
 torch = pytest.importorskip("torch")
 
-from tests.baichuan2_models import ATOL, KINDS, difference, expected, load, some_ids  # noqa: E402
+from tests.baichuan2_models import ATOL, difference, expected, load, some_ids  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -23,31 +23,21 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {kind: make_baichuan2(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
-
-
-@pytest.fixture(params=KINDS)
-def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
-    return folders[request.param]
-
-
-def test_an_original_folder_loads_with_our_classes_and_asks_for_no_trust(folder: Path) -> None:
+def test_an_original_folder_loads_with_our_classes_and_asks_for_no_trust(baichuan2_folder: Path) -> None:
     from transformers import AutoConfig, AutoTokenizer
 
     import llm_server.baichuan2
 
-    model = load(folder)
+    model = load(baichuan2_folder)
     assert type(model) is llm_server.baichuan2.BaichuanForCausalLM
-    assert type(AutoTokenizer.from_pretrained(folder)) is llm_server.baichuan2.BaichuanTokenizer
-    config = AutoConfig.from_pretrained(folder)
-    assert config.uses_alibi == (folder.name.startswith("13b"))
+    assert type(AutoTokenizer.from_pretrained(baichuan2_folder)) is llm_server.baichuan2.BaichuanTokenizer
+    config = AutoConfig.from_pretrained(baichuan2_folder)
+    assert config.uses_alibi == (baichuan2_folder.name.startswith("13b"))
 
 
-def test_logits_are_the_reference_s(folder: Path) -> None:
+def test_logits_are_the_reference_s(baichuan2_folder: Path) -> None:
     ids = some_ids(48)
-    assert difference(load(folder)(ids).logits[0], expected(folder, ids)) < ATOL
+    assert difference(load(baichuan2_folder)(ids).logits[0], expected(baichuan2_folder, ids)) < ATOL
 
 
 @pytest.mark.parametrize("heads", [1, 2, 3, 5, 8, 10, 12, 20, 40, 52])
@@ -65,20 +55,20 @@ def test_slopes_of_the_13b_are_those_that_were_measured() -> None:
     assert slopes(40)[:32] == pytest.approx([2 ** (-(k + 1) / 4) for k in range(32)])
 
 
-def test_token_by_token_is_the_whole(folder: Path) -> None:
+def test_token_by_token_is_the_whole(baichuan2_folder: Path) -> None:
     from transformers import DynamicCache
 
-    model, ids = load(folder), some_ids(30)
+    model, ids = load(baichuan2_folder), some_ids(30)
     whole, cache = model(ids).logits[0], DynamicCache()
     steps = [model(ids[:, n : n + 1], past_key_values=cache).logits[0, 0] for n in range(30)]
     assert difference(torch.stack(steps), whole) < ATOL
 
 
 @pytest.mark.parametrize("cuts", [(0, 7, 30), (0, 1, 2, 29, 30), (0, 16, 30)])
-def test_a_prompt_in_pieces_is_the_whole(folder: Path, cuts: tuple[int, ...]) -> None:
+def test_a_prompt_in_pieces_is_the_whole(baichuan2_folder: Path, cuts: tuple[int, ...]) -> None:
     from transformers import DynamicCache
 
-    model, ids, cache = load(folder), some_ids(30), DynamicCache()
+    model, ids, cache = load(baichuan2_folder), some_ids(30), DynamicCache()
     parts = []
     for start, stop in itertools.pairwise(cuts):
         mask = torch.ones(1, stop, dtype=torch.long)
@@ -88,11 +78,11 @@ def test_a_prompt_in_pieces_is_the_whole(folder: Path, cuts: tuple[int, ...]) ->
 
 @pytest.mark.parametrize("kept", [0, 2**28])
 def test_a_long_prompt_in_blocks_of_biases_is_the_whole(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kept: int
+    baichuan2_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch, kept: int
 ) -> None:
     from llm_server.baichuan2 import alibi
 
-    model, ids = load(folders["13b"]), some_ids(30)
+    model, ids = load(baichuan2_folders["13b"]), some_ids(30)
     whole = model(ids).logits
     monkeypatch.setattr(alibi, "BLOCK_ELEMENTS", 7 * 10 * 30)
     monkeypatch.setattr(alibi, "KEPT_ELEMENTS", kept)
@@ -113,8 +103,8 @@ def padded(rows: list[Any], side: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_on_either_side_changes_nothing(folder: Path, side: str) -> None:
-    model = load(folder)
+def test_padding_on_either_side_changes_nothing(baichuan2_folder: Path, side: str) -> None:
+    model = load(baichuan2_folder)
     rows = [some_ids(length, seed=length)[0] for length in (21, 13, 1)]
     ids, mask = padded(rows, side)
     found = model(ids, attention_mask=mask).logits
@@ -124,11 +114,11 @@ def test_padding_on_either_side_changes_nothing(folder: Path, side: str) -> None
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_padded_batch_goes_on_token_by_token(folder: Path, side: str) -> None:
+def test_a_padded_batch_goes_on_token_by_token(baichuan2_folder: Path, side: str) -> None:
     """With the padding of the right side ending up between a row's prompt and what follows."""
     from transformers import DynamicCache
 
-    model = load(folder)
+    model = load(baichuan2_folder)
     prompts = [some_ids(length, seed=length)[0] for length in (21, 13)]
     more = [some_ids(6, seed=100 + n)[0] for n in range(2)]
     ids, mask = padded(prompts, side)
@@ -144,26 +134,26 @@ def test_a_padded_batch_goes_on_token_by_token(folder: Path, side: str) -> None:
             assert difference(logits[n, 0], alone) < ATOL
 
 
-def test_positions_are_counted_where_the_caller_gives_none(folder: Path) -> None:
-    model = load(folder)
+def test_positions_are_counted_where_the_caller_gives_none(baichuan2_folder: Path) -> None:
+    model = load(baichuan2_folder)
     ids, mask = padded([some_ids(9)[0], some_ids(5)[0]], "left")
     places = (mask.cumsum(1) - 1).clamp(min=0)
     given = model(ids, attention_mask=mask, position_ids=places).logits
     assert difference(model(ids, attention_mask=mask).logits[mask.bool()], given[mask.bool()]) < ATOL
 
 
-def test_the_other_caches_of_transformers_work(folder: Path) -> None:
+def test_the_other_caches_of_transformers_work(baichuan2_folder: Path) -> None:
     from transformers import StaticCache
 
-    model, ids = load(folder), some_ids(20)
+    model, ids = load(baichuan2_folder), some_ids(20)
     cache = StaticCache(model.config, max_cache_len=64)
     first = model(ids[:, :12], past_key_values=cache).logits
     rest = [model(ids[:, n : n + 1], past_key_values=cache).logits for n in range(12, 20)]
     assert difference(torch.cat([first, *rest], dim=1), model(ids).logits) < ATOL
 
 
-def test_generate_with_a_static_cache_is_generate(folder: Path) -> None:
-    model = load(folder)
+def test_generate_with_a_static_cache_is_generate(baichuan2_folder: Path) -> None:
+    model = load(baichuan2_folder)
     ids, mask = padded([some_ids(9)[0], some_ids(5)[0]], "left")
     options: dict[str, Any] = {"do_sample": False, "max_new_tokens": 8, "repetition_penalty": 1.0}
     made = [
@@ -174,13 +164,13 @@ def test_generate_with_a_static_cache_is_generate(folder: Path) -> None:
     assert torch.equal(made[0], made[2])
 
 
-def test_beyond_the_window_the_model_goes_on(folder: Path) -> None:
+def test_beyond_the_window_the_model_goes_on(baichuan2_folder: Path) -> None:
     ids = some_ids(WINDOW + 20)
-    assert difference(load(folder)(ids).logits[0, -3:], expected(folder, ids)[-3:]) < ATOL
+    assert difference(load(baichuan2_folder)(ids).logits[0, -3:], expected(baichuan2_folder, ids)[-3:]) < ATOL
 
 
 def test_a_decoding_step_makes_one_row_of_biases_for_all_layers(
-    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    baichuan2_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transformers import DynamicCache
 
@@ -193,26 +183,26 @@ def test_a_decoding_step_makes_one_row_of_biases_for_all_layers(
         shapes.append(make(self, queries).shape)
         return make(self, queries)
 
-    model, cache = load(folders["13b"]), DynamicCache()
+    model, cache = load(baichuan2_folders["13b"]), DynamicCache()
     model(some_ids(20), past_key_values=cache)
     monkeypatch.setattr(Alibi, "_make", noted)
     model(some_ids(1), attention_mask=torch.ones(1, 21), past_key_values=cache)
     assert shapes == [(1, 10, 1, 21)]
 
 
-def test_a_mask_that_leaves_out_the_cache_is_refused(folders: dict[str, Path]) -> None:
+def test_a_mask_that_leaves_out_the_cache_is_refused(baichuan2_folders: dict[str, Path]) -> None:
     from transformers import DynamicCache
 
-    model, cache = load(folders["13b"]), DynamicCache()
+    model, cache = load(baichuan2_folders["13b"]), DynamicCache()
     model(some_ids(20), past_key_values=cache)
     with pytest.raises(ValueError, match=r"\(1, 1\), not \(batch, 21\)"):
         model(some_ids(1), attention_mask=torch.ones(1, 1), past_key_values=cache)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_stays_near_at_far_positions(folders: dict[str, Path], dtype: str) -> None:
+def test_half_precision_stays_near_at_far_positions(baichuan2_folders: dict[str, Path], dtype: str) -> None:
     """The published code's bias, slope * key's position, is off by whole units here: its error is 10 times this."""
-    folder, ids = folders["13b"], some_ids(2048)
+    folder, ids = baichuan2_folders["13b"], some_ids(2048)
     exact = load(folder)(ids, logits_to_keep=64).logits[0]
     half = load(folder, dtype=getattr(torch, dtype))(ids, logits_to_keep=64).logits[0].float()
     assert float((half - exact).pow(2).mean().sqrt()) < 0.03 * float(exact.std())

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 torch = pytest.importorskip("torch")
 
-from tests.baichuan2_models import ATOL, KINDS, difference, expected, load, some_ids  # noqa: E402
+from tests.baichuan2_models import ATOL, difference, expected, load, some_ids  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -23,19 +23,9 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return {kind: make_baichuan2(tmp_path_factory.mktemp(kind), kind) for kind in KINDS}
-
-
-@pytest.fixture(params=KINDS)
-def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
-    return folders[request.param]
-
-
-def test_the_head_is_normalised_once_and_again_changes_no_bit(folder: Path, tmp_path: Path) -> None:
+def test_the_head_is_normalised_once_and_again_changes_no_bit(baichuan2_folder: Path, tmp_path: Path) -> None:
     for dtype in (torch.float32, torch.bfloat16, torch.float16):
-        model = load(folder, dtype=dtype)
+        model = load(baichuan2_folder, dtype=dtype)
         head = model.lm_head
         assert difference(head.weight.float().norm(dim=1), torch.ones(VOCABULARY)) < 0.01
         before = head.weight.clone()
@@ -45,17 +35,18 @@ def test_the_head_is_normalised_once_and_again_changes_no_bit(folder: Path, tmp_
         assert torch.equal(before, load(tmp_path / str(dtype), dtype=dtype).lm_head.weight)
 
 
-def test_weights_that_come_another_way_are_normalised_too(folder: Path) -> None:
+def test_weights_that_come_another_way_are_normalised_too(baichuan2_folder: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     import llm_server.baichuan2  # noqa: F401
 
     ids = some_ids(10)
-    weights = torch.load(folder / "pytorch_model.bin", weights_only=True)
-    fresh: Any = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32).eval()
+    weights = torch.load(baichuan2_folder / "pytorch_model.bin", weights_only=True)
+    config = AutoConfig.from_pretrained(baichuan2_folder)
+    fresh: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     fresh.lm_head.normalise()
     fresh.load_state_dict(weights)
-    assert difference(fresh(ids).logits[0], expected(folder, ids)) < ATOL
+    assert difference(fresh(ids).logits[0], expected(baichuan2_folder, ids)) < ATOL
 
 
 def test_shards_and_safetensors_give_the_same_weights(tmp_path: Path) -> None:
@@ -68,8 +59,8 @@ def test_shards_and_safetensors_give_the_same_weights(tmp_path: Path) -> None:
         assert torch.equal(model(ids).logits, one(ids).logits)
 
 
-def test_pickled_shards_are_loaded(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "m")
+def test_pickled_shards_are_loaded(baichuan2_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(baichuan2_folder, tmp_path / "m")
     weights = torch.load(tmp_path / "m" / "pytorch_model.bin", weights_only=True)
     (tmp_path / "m" / "pytorch_model.bin").unlink()
     place = {name: f"pytorch_model-{n % 3 + 1:05}-of-00003.bin" for n, name in enumerate(weights)}
@@ -78,10 +69,10 @@ def test_pickled_shards_are_loaded(folder: Path, tmp_path: Path) -> None:
     index = {"metadata": {"total_size": 0}, "weight_map": place}
     (tmp_path / "m" / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     ids = some_ids(10)
-    assert torch.equal(load(tmp_path / "m")(ids).logits, load(folder)(ids).logits)
+    assert torch.equal(load(tmp_path / "m")(ids).logits, load(baichuan2_folder)(ids).logits)
 
 
-def test_a_pickle_that_is_more_than_weights_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_is_more_than_weights_is_refused(baichuan2_folder: Path, tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "ran",))
@@ -93,8 +84,8 @@ def test_a_pickle_that_is_more_than_weights_is_refused(folder: Path, tmp_path: P
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_saved_model_is_still_of_its_kind(folder: Path, tmp_path: Path) -> None:
-    model, ids = load(folder), some_ids(10)
+def test_a_saved_model_is_still_of_its_kind(baichuan2_folder: Path, tmp_path: Path) -> None:
+    model, ids = load(baichuan2_folder), some_ids(10)
     model.save_pretrained(tmp_path)
     again = load(tmp_path)
     assert again.config.uses_alibi == model.config.uses_alibi
