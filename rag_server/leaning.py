@@ -38,7 +38,7 @@ _ASKS_ON_ZH = re.compile(
     r"^(?:除此|再(?:说|讲)|又|也|同样)|^怎么办$"
     r"|^(?:为什么|为何|为啥)(?:不?(?:可以|能|行|允许))?[呢啊]?$"
     r"|(?:刚才|前面|上面|之前)(?:说|提到|讲)的|^(?:展开|具体|详细)地?(?:说|讲|介绍|解释|一点|点)|举个?例"
-    r"|^(?:如果|要是|假如|万一)[一-鿿]{0,12}呢$|^\d+号文(?!件)|进去|在里面|在内[吗么不]?$"
+    r"|^(?:如果|要是|假如|万一)[一-鿿]{0,12}呢$|^\d+号文(?!件)|进去|在里面|在内[吗么不]?$|也?一样[吗么]?$"
 )
 _AGAIN = re.compile(r"又(?:是|如何|该|怎么)")
 _NAMES_ITS_PLACE = re.compile(r"第[一二三四五六七八九十百零\d]+条|号|》")
@@ -118,8 +118,11 @@ _STARTS = {**dict.fromkeys(_ATTRIBUTES, 5), **dict.fromkeys(_ASKING, 4), **dict.
 lacks its subject, and whatever it is about stands in an earlier turn; 哪些 and 期限 are about something, too."""
 _OBJECT_OF = tuple("归被由对跟和与比按给替靠")
 _DEFINE = re.compile("什么(?:是|叫)")
+LEAST_TO_STAND = 3
+"""The same for all other beginnings. Two characters (中央, 年底, 条例) are hardly ever all that a question in a session
+is about."""
 LEAST_OWN = 2
-"""The same for all other beginnings: 预算, 债务."""
+"""The same before a pronoun that stands in apposition (鲍林规则这个名字) or behind the place that it means."""
 LEAST_OWN_AFTER_THEN = 9
 """And of one that begins with 那: it goes on from something, but what it says may be complete all the same."""
 ANTECEDENT = 5
@@ -166,7 +169,7 @@ def _points_back(text: str) -> bool:
     pointer = PRONOUN_ZH.search(text) or _HEADLESS.search(text) or (len(text) < 16 and _ALSO.search(text))
     if pointer:
         before = text[: pointer.start()]
-        apposed = pointer[0][0] in "这那该" and before[-1:].isalnum()  # 鲍林规则这个名字
+        apposed = pointer[0][0] in "这那" and before[-1:].isalnum()  # 鲍林规则这个名字
         named = apposed or _NAMES_ITS_PLACE.search(before)
         other = pointer[0] in ("它", "它们") and before.endswith(_OBJECT_OF)  # 土地出让金也归它管: not of itself
         if other or len(own_words(before)) < (LEAST_OWN if named else ANTECEDENT):
@@ -189,7 +192,7 @@ def _has_no_topic(text: str) -> bool:
         return False
     rest = LEAD_ZH.sub("", text)
     first = "" if _DEFINE.match(rest) else next(iter(rjieba.cut(rest)), "")
-    least = _STARTS.get(first, LEAST_OWN)
+    least = _STARTS.get(first, LEAST_TO_STAND)
     if _THEN.search(text) and not _NEW_SUBJECT.search(text):
         least = LEAST_OWN_AFTER_THEN
     return len(own_words(text)) < least

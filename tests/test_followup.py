@@ -43,12 +43,15 @@ LEANING = [
     "收费公路的最长多少年？",
     "同一个文件对三保是怎么要求的？",
     "土地出让金也归它管吗？",
+    "其他债务如何处理？",
+    "年底用不完怎么办？",
+    "拟承接该资金的项目应当符合什么要求？",
+    "计划单列市也一样？",
 ]
 STANDING = [
     "什么是政府专项债务？",
     "专项债收入可以用于经常性支出吗？",
     "政府专项债务应当通过什么偿还？",
-    "其他债务如何处理？",
     "专项债券应该由谁批准？",
     "地方政府债务限额如何确定？",
     "国务院对其批准的限额有什么要求？",
@@ -108,6 +111,7 @@ def test_it_stands_alone(question: str) -> None:
         ("预算法第三十四条怎么规定？", "三十五条呢？", "预算法第三十五条怎么规定？"),
         ("国发〔2014〕43号对融资平台有什么要求？", "那对考核呢？", "国发〔2014〕43号对考核有什么要求？"),
         ("其他部门能不能替政府举债？", "企业呢？", "企业能不能替政府举债？"),
+        ("储备土地可不可以注入平台公司？", "它能抵押吗？", "储备土地能抵押吗？"),
         ("预算法是什么时候通过的？", "谁公布的？", "预算法通过的，谁公布的？"),
     ],
 )
@@ -119,7 +123,7 @@ def test_a_bare_question_between_does_not_lose_the_topic() -> None:
     asked = ("周转金的额度上限是多少？", "现行的从哪天起施行？")
     history = [m for one in asked for m in (Message("user", one, one), Message("assistant", f"周转金，现行：{one}"))]
     understood = understand("年底用不完怎么办？", history, None, Deadline(), 5)
-    assert understood.completed == "周转金现行的从哪天起施行，年底用不完怎么办？"
+    assert understood.new_query == "周转金现行的从哪天起施行，年底用不完怎么办？"
 
 
 def test_the_topic_is_what_stands_before_the_predicate() -> None:

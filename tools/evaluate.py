@@ -23,12 +23,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=MEASUREMENTS, action="append", help="this one; may be given several times")
     parser.add_argument("--bench", type=Path, default=BENCH, help="folder with cmrc.* and law.* (default: %(default)s)")
+    parser.add_argument("--index", type=Path, metavar="DIR", help="followups keeps its index with its vectors here")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
     bench = args.bench if args.bench.is_dir() else None
     tables: dict[str, Table] = {}
     for name in args.only or MEASUREMENTS:
-        tables[name] = importlib.import_module(f"tools.evaluation.{name}").run(bench)
+        measure = importlib.import_module(f"tools.evaluation.{name}").run
+        tables[name] = measure(bench, args.index) if name == "followups" else measure(bench)
         print(render(tables[name]), end="\n\n", flush=True)
     if args.json:
         content = {name: asdict(table) for name, table in tables.items()}
