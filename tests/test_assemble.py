@@ -135,7 +135,7 @@ class TestRoom:
 
 
 def test_fit_counts_once_and_keeps_everything_without_a_window() -> None:
-    material = Material("题", (("甲。", "乙。"),), (0,), (("问", "答"),))
+    material = Material("题", (("甲。", "乙。"),), lambda: (0,), (("问", "答"),))
     assert fit(material, None, 10, letters) == Kept(((0, 2),), 1)
 
 

@@ -35,8 +35,9 @@ _FUNDS = _words(
 )
 _USES = _words("经常性 公益性 资本性 生产性 机构运转 人员工资 偿债备付 项目前期 工程监理 征地拆迁 设备购置 日常维护")
 QUESTIONS = tuple(f"{place}{fund}可以用于{use}支出吗？" for fund, use, place in product(_FUNDS, _USES, _PLACES))
-"""More than any cache of rag_server holds; each is asked once before the first comes again."""
-_asked = count()
+"""More than any cache of rag_server holds."""
+_asked: dict[str, Iterator[int]] = {}
+"""How many each server was asked, over all measurements: no question comes again before all others came."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,14 @@ def measure(name: str, port: int, clients: int, seconds: float, client: Client =
     """Ask for `seconds`; each client goes round SESSIONS sessions of its own."""
     took: list[float] = []
     ends = time.monotonic() + seconds
+    asked = _asked.setdefault(name, count())
     connected = _requests if client == "requests" else _http_client
 
     def run(number: int) -> None:
         mine, n = [], 0
         with connected(port) as ask:
             while time.monotonic() < ends:
-                body = {"id": f"{number}-{n % SESSIONS}", "content": QUESTIONS[next(_asked) % len(QUESTIONS)]}
+                body = {"id": f"{number}-{n % SESSIONS}", "content": QUESTIONS[next(asked) % len(QUESTIONS)]}
                 began = time.perf_counter()
                 status, text = ask(body)
                 mine.append(time.perf_counter() - began)
