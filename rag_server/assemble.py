@@ -60,7 +60,6 @@ class _Passage:
 
     evidence: Evidence
     sentences: tuple[Sentence, ...]
-    start: int
 
     def piece(self, span: tuple[int, int]) -> str:
         """The sentences of `span` as they stand, with marks where something is left out."""
@@ -98,7 +97,7 @@ def assemble(
     lang = understood.lang
     max_tokens = sampling.max_tokens or max_tokens
     fenced = [fence(e.text) for e in retrieved.evidence]
-    passages = [_passage(understood, e, one.text, retrieved) for e, one in zip(retrieved.evidence, fenced, strict=True)]
+    passages = [_passage(e, one.text) for e, one in zip(retrieved.evidence, fenced, strict=True)]
     rounds = _rounds(history) if model.has_chat_template else ()
     question = _question(understood) if model.has_chat_template else _on_one_line(understood.new_query)
 
@@ -118,7 +117,7 @@ def assemble(
     material = Material(
         frame=(bare if isinstance(bare, str) else "\n".join(m["content"] for m in bare)) + titles,
         passages=tuple(tuple(s.text for s in one.sentences) for one in passages),
-        starts=tuple(one.start for one in passages),
+        starts=lambda: [_start(understood, one, retrieved) for one in passages],
         rounds=tuple(tuple(message["content"] for message in one) for one in rounds),
     )
     kept = fit(material, model.max_model_len, max_tokens, count)
@@ -127,12 +126,16 @@ def assemble(
     return Assembled(prompt_of(kept), _sampling(sampling, model, lang), notices)
 
 
-def _passage(understood: Understood, evidence: Evidence, text: str, retrieved: Retrieved) -> _Passage:
-    clean = replace(evidence, text=text)
-    sentences = cut_sentences(text)
-    nearest = nearest_sentence(understood.new_query, clean, retrieved.idf)
-    starts = [n for n, sentence in enumerate(sentences) if nearest and sentence.start <= nearest.start < sentence.end]
-    return _Passage(clean, sentences, starts[0] if starts else 0)
+def _passage(evidence: Evidence, text: str) -> _Passage:
+    clean = evidence if text == evidence.text else replace(evidence, text=text)
+    return _Passage(clean, cut_sentences(text))
+
+
+def _start(understood: Understood, passage: _Passage, retrieved: Retrieved) -> int:
+    """The place of the sentence that is nearest to the question."""
+    nearest = nearest_sentence(understood.new_query, passage.evidence, retrieved.idf)
+    found = (n for n, one in enumerate(passage.sentences) if nearest and one.start <= nearest.start < one.end)
+    return next(found, 0)
 
 
 def _rounds(history: Sequence[Message]) -> tuple[tuple[dict[str, str], ...], ...]:

@@ -83,7 +83,7 @@ def pick_earlier(question: str, turns: Sequence[Earlier]) -> Earlier:
     if numbered:
         return numbered[-1]
     mine = pairs(own_words(question))
-    shared = [len(mine & pairs(turn.question)) for turn in turns]
+    shared = [sum([pair in turn.question for pair in mine]) for turn in turns]
     more = 1 if _RETURNS.search(question) else 2
     return turns[max(range(len(turns)), key=lambda i: (shared[i] >= shared[-1] + more and shared[i], i))]
 
@@ -161,8 +161,9 @@ def _plain(question: str) -> str:
 
 def _full_number(question: str, previous: str) -> str:
     """50号文 by its full 文号, when the question before names it so."""
-    for full in (named[0] for named in _NAMED.finditer(previous)):
-        short = next((one for one in _SHORT_NUMBER.finditer(question) if re.search(rf"\D{one[1]}\s*号$", full)), None)
+    shorts = list(_SHORT_NUMBER.finditer(question))
+    for full in (named[0] for named in _NAMED.finditer(previous)) if shorts else ():
+        short = next((one for one in shorts if re.search(rf"\D{one[1]}\s*号$", full)), None)
         if short:
             return question[: short.start()] + full + question[short.end() :]
     return question

@@ -146,9 +146,10 @@ def leans_on_history(question: str) -> bool:
     return any(leans(asked) for leans in (_points_back, _is_fragment, _has_no_topic))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=8192)
 def own_words(question: str) -> str:
-    """What a question is about, in its own words: without what any question could hold.
+    """What a question is about, in its own words: without what any question could hold. Remembered: each turn asks it
+    of all the questions of its history.
 
     >>> own_words("棚改专项债券的期限上限是多少？"), own_words("期限上限是多少？")
     ('棚改专项债券', '')

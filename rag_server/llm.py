@@ -3,7 +3,6 @@
 import json
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from math import inf
 from time import monotonic
 from typing import Any, Protocol
@@ -105,7 +104,7 @@ class LLMService:
 
     def begin(self, prompt: Prompt, deadline: Deadline, sampling: Sampling = Sampling()) -> Reply:  # noqa: B008  # frozen
         """Nothing is sent before the first piece is asked for."""
-        asked = {name: value for name, value in asdict(sampling).items() if value not in (None, ())}
+        asked = {name: value for name, value in vars(sampling).items() if value not in (None, ())}
         payload = asked | {"stream": True, "stream_options": {"include_usage": True}}
         if isinstance(prompt, str):
             path, what = "/v1/completions", {"prompt": prompt}

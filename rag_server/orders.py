@@ -49,7 +49,8 @@ _CODE = re.compile(
     r"[A-Z][A-Z0-9]{2,}[-_][A-Z0-9][A-Z0-9\-_]*|[“\"'「『`][A-Za-z0-9\-_]{6,}[”\"'」』`]|[A-Za-z0-9+/]{24,}={0,2}"
 )
 """What policy documents do not hold: a password-like word that is to be said, or encoded text."""
-_SIGNS = (_OVERRIDES, _ADDRESSED, _TOLD_TO_SAY, _ABOUT_ANSWERS, _CODE)
+_SIGNS = (_CODE, _OVERRIDES, _ABOUT_ANSWERS, _ADDRESSED, _TOLD_TO_SAY)
+"""The quickest to look for first: where they are missing the last need not be looked for."""
 _SPACED_OUT = re.compile(r"(?<=[一-鿿])[\s.·*_\-]+(?=[一-鿿])")
 """忽 略 以 上: letters set apart to get past a filter."""
 
@@ -65,4 +66,9 @@ def gives_orders(sentence: str, least: int = 2) -> bool:
     (True, False)
     """
     plain = _SPACED_OUT.sub("", unicodedata.normalize("NFKC", sentence)).strip()
-    return sum(bool(sign.search(plain)) for sign in _SIGNS) >= least
+    missing = 0
+    for sign in _SIGNS:
+        missing += sign.search(plain) is None
+        if len(_SIGNS) - missing < least:
+            return False
+    return True

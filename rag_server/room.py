@@ -30,8 +30,9 @@ class Material:
     frame: str
     passages: tuple[tuple[str, ...], ...]
     """The sentences of each passage, the best passage first."""
-    starts: tuple[int, ...]
-    """Of each passage, the sentence to begin with when it does not fit: the one nearest to the question."""
+    starts: Callable[[], Sequence[int]]
+    """Of each passage, the sentence to begin with when it does not fit: the one nearest to the question. Asked for only
+    when it may get tight."""
     rounds: tuple[tuple[str, ...], ...]
     """The texts of each round of the history, the oldest first."""
 
@@ -58,7 +59,7 @@ def fit(material: Material, window: int | None, max_tokens: int, count: Counter)
         return everything
     texts = _texts(material)
     room = window - min(max_tokens, window // ANSWER_SHARE) - AROUND * (2 + sum(map(len, material.rounds)))
-    if sum(len(text.encode()) for text in texts) <= room:
+    if len("".join(texts).encode()) <= room:
         return everything
     counts = list(count(texts))
     frame = counts[0] + 2 * AROUND
@@ -71,7 +72,7 @@ def fit(material: Material, window: int | None, max_tokens: int, count: Counter)
         )
     rest = iter(counts[1:])
     sentences = []
-    for passage, start in zip(material.passages, material.starts, strict=True):
+    for passage, start in zip(material.passages, material.starts(), strict=True):
         span, used = _around(start, [next(rest) for _ in passage], room)
         sentences.append(span)
         room -= used

@@ -135,8 +135,22 @@ class TestRoom:
 
 
 def test_fit_counts_once_and_keeps_everything_without_a_window() -> None:
-    material = Material("题", (("甲。", "乙。"),), (0,), (("问", "答"),))
+    material = Material("题", (("甲。", "乙。"),), lambda: (0,), (("问", "答"),))
     assert fit(material, None, 10, letters) == Kept(((0, 2),), 1)
+
+
+def test_what_to_begin_with_is_looked_for_only_when_it_gets_tight() -> None:
+    asked: list[int] = []
+
+    def starts() -> list[int]:
+        asked.append(1)
+        return [1]
+
+    material = Material("题", (("甲。" * 20, "乙。" * 20),), starts, ())
+    assert fit(material, 1000, 10, letters).sentences == ((0, 2),)
+    assert not asked
+    assert fit(material, 112, 10, letters).sentences == ((1, 2),)
+    assert asked == [1]
 
 
 def test_estimates_are_rather_too_many() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from rag_server.leaning import leans_on_history, own_words
 from rag_server.store.database import FILE_NAME
+from rag_server.understand import DOUBTFUL_LENGTH
 from tools.bench_rag import FLOOR, P50_MS, bars, fill, main
-from tools.rag_bench.clients import Figures, median
+from tools.rag_bench.clients import QUESTIONS, Figures, median
 
 
 def figures(name: str, per_s: float, p50_ms: float) -> Figures:
@@ -41,6 +43,13 @@ def test_a_bar_is_missed_by_too_few_answers_or_too_slow_ones() -> None:
 
 def test_the_median_of_each_figure_counts() -> None:
     assert median([figures("x", 1, 9), figures("x", 3, 5), figures("x", 2, 1)]) == figures("x", 2, 5)
+
+
+def test_no_cache_holds_the_questions_and_each_is_searched_three_times() -> None:
+    kept = own_words.cache_info().maxsize
+    assert kept is not None and len(set(QUESTIONS)) > kept  # the first is for mypy
+    assert not any(map(leans_on_history, QUESTIONS[::97]))
+    assert all(len(own_words(question)) <= DOUBTFUL_LENGTH for question in QUESTIONS[::97])
 
 
 def test_the_trail_is_filled_with_turns(tmp_path: Path) -> None:

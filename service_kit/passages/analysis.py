@@ -78,16 +78,27 @@ def question_terms(question: str) -> list[str]:
 
     Question words are left out, unless a stream would have nothing else.
     """
+    return list(_terms_asked_for(question))
+
+
+@lru_cache(512)
+def _terms_asked_for(question: str) -> tuple[str, ...]:
+    """Kept, for the stages of a turn ask for those of the same few questions."""
     folded = fold(question)
     # Deleted without a gap: measured on both benches, the bigram across it does a little more good than harm.
     bigrams = _bigrams(_QUESTION_PHRASE.sub("", folded))
-    return question_words(question) + (bigrams or _bigrams(folded))
+    return (*_words_asked_for(question), *(bigrams or _bigrams(folded)))
 
 
 def question_words(question: str) -> list[str]:
     """The words among the terms of a question, bigrams aside."""
+    return list(_words_asked_for(question))
+
+
+@lru_cache(512)
+def _words_asked_for(question: str) -> tuple[str, ...]:
     words = _words(fold(question))
-    return [word for word in words if word not in QUESTION_WORDS] or words
+    return tuple([word for word in words if word not in QUESTION_WORDS] or words)
 
 
 def fold(text: str) -> str:

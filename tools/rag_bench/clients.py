@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count, product
 from typing import Any, Literal
 
 import requests
@@ -19,15 +19,25 @@ Ask = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 PATH = "/get_bot_response"
 SESSIONS = 100
-QUESTIONS = tuple(
-    f"{debt}{sum_}可以用于{use}支出吗？"
-    for debt, sum_, use in product(
-        ("专项债务", "一般债务", "土地储备", "收费公路", "棚改债券", "隐性债务", "外债转贷"),
-        ("收入", "结余", "利息", "本金", "限额"),
-        ("经常性", "公益性", "资本性", "机构运转", "人员工资", "偿债备付", "项目前期"),
-    )
+
+
+def _words(*lines: str) -> list[str]:
+    return [word for line in lines for word in line.split()]
+
+
+_PLACES = _words(
+    "北京 天津 上海 重庆 河北 山西 辽宁 吉林 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 海南 四川",
+    "贵州 云南 陕西 甘肃 青海 广西 西藏 宁夏 新疆 大连 青岛 宁波 厦门 深圳 南京 杭州 济南 武汉 成都 西安",
 )
-"""As many as it takes for no stage to find its last results again."""
+_FUNDS = _words(
+    "专项债务 一般债务 土地储备 收费公路 棚改债券 隐性债务 外债转贷 存量债务 政府债券 再融资债",
+    "偿债资金 土地出让 国有资本 政府基金 财政专户 转移支付 彩票公益 社会保险 结转资金 超收收入",
+)
+_USES = _words("经常性 公益性 资本性 生产性 机构运转 人员工资 偿债备付 项目前期 工程监理 征地拆迁 设备购置 日常维护")
+QUESTIONS = tuple(f"{place}{fund}可以用于{use}支出吗？" for fund, use, place in product(_FUNDS, _USES, _PLACES))
+"""More than any cache of rag_server holds."""
+_asked: dict[str, Iterator[int]] = {}
+"""How many each server was asked, over all measurements: no question comes again before all others came."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +56,14 @@ def measure(name: str, port: int, clients: int, seconds: float, client: Client =
     """Ask for `seconds`; each client goes round SESSIONS sessions of its own."""
     took: list[float] = []
     ends = time.monotonic() + seconds
+    asked = _asked.setdefault(name, count())
     connected = _requests if client == "requests" else _http_client
 
     def run(number: int) -> None:
         mine, n = [], 0
         with connected(port) as ask:
             while time.monotonic() < ends:
-                body = {"id": f"{number}-{n % SESSIONS}", "content": QUESTIONS[n % len(QUESTIONS)]}
+                body = {"id": f"{number}-{n % SESSIONS}", "content": QUESTIONS[next(asked) % len(QUESTIONS)]}
                 began = time.perf_counter()
                 status, text = ask(body)
                 mine.append(time.perf_counter() - began)
