@@ -229,3 +229,15 @@ def test_a_server_of_another_version(settings: Settings) -> None:
 
     with served(app) as url:
         assert "7.16.2" in last_probe(settings.model_copy(update={"es_urls": url}))
+
+
+def test_one_in_force_is_found_behind_many_repealed_ones(settings: Settings) -> None:
+    """It matches a little less than all that would be fetched at first."""
+    text = "债券发行应当公开公平公正"
+    old = [Passage(f"旧办法{n}", text, repealed="2020-01-01") for n in range(5)]
+    new = Passage("办法", f"{text}，并且应当及时披露")
+    write(settings, *old, new)
+    with closing(open_reader(settings)) as reader:
+        hits = reader.search(text, 1).hits
+        assert [hit.passage for hit in hits] == [new]
+        assert reader.search(text, 6).hits[1].score > hits[0].score

@@ -29,7 +29,7 @@ from service_kit.passages.elastic_query import (
 from service_kit.passages.elastic_selftest import ElasticSelfTest
 from service_kit.passages.filters import NO_FILTERS, Filters
 from service_kit.passages.index import Hit, Probe, SearchResult
-from service_kit.passages.ordering import SPARE, Candidate, as_hits, ordered
+from service_kit.passages.ordering import SPARE, Candidate, as_hits, ordered, settled
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import References, named_in
 from service_kit.passages.weights import MAX_QUESTION_LENGTH
@@ -139,10 +139,13 @@ class ElasticReader:
     def _candidates(self, asked: _Asked) -> tuple[Weights, list[Candidate]]:
         """All that may be among the best: `ordering.ordered` tells which are."""
         scored = scored_at_once(self._form, asked.question, asked.terms)
-        if scored is None or asked.references:
+        names = asked.references.doc_nos or asked.references.articles
+        if scored is None or names:
             found = self._weights(asked)
             scored = scored_by_terms(found)
-            queries = self._exact(scored, asked) if asked.references else []
+            if not names:
+                return found, self._best(scored, asked) if scored else []
+            queries = self._exact(scored, asked)
             if scored:
                 queries.append(filtered(scored, asked.filters, asked.today))
             return found, self._all(queries, asked.size)
@@ -179,7 +182,15 @@ class ElasticReader:
         return hits
 
     def _best(self, scored: Mapping[str, Any], asked: _Asked) -> list[Candidate]:
-        return self._hits(self._search_hits(filtered(scored, asked.filters, asked.today), asked.size))
+        """Spare candidates are fetched only where one of them may take a place: each costs the server's reading of a
+        whole passage."""
+        query = filtered(scored, asked.filters, asked.today)
+        if asked.references:
+            return self._hits(self._search_hits(query, asked.size))
+        few = self._hits(self._search_hits(query, asked.top_k + 1))
+        if settled(few, asked.filters.day(asked.today), asked.top_k):
+            return few
+        return self._hits(self._search_hits(query, asked.size))
 
     def _all(self, queries: Sequence[Mapping[str, Any]], size: int) -> list[Candidate]:
         """The best of each query, in one request: the server works on several at the same time."""
