@@ -43,7 +43,7 @@ def setup_logging(service: str, level: str) -> None:
     handler.addFilter(_RequestId())
     handler.addFilter(_NoTraceOfOurOwn())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for chatty in ("httpx2", "httpcore2", "urllib3", "openai"):
+    for chatty in ("httpx2", "httpcore2", "urllib3", "openai", "elastic_transport"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -184,7 +184,18 @@ def test_kill_while_vectors_are_made(engine: str, tmp_path: Path, request: pytes
 
 
 @pytest.mark.slow
-def test_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("engine", ["embedded", "elasticsearch"])
+def test_drill(
+    engine: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setenv("YIJU_SEARCH", engine)
+    if engine == "elasticsearch":
+        monkeypatch.setenv("YIJU_ES_URLS", request.getfixturevalue("elasticsearch_url"))
+        monkeypatch.setenv("YIJU_ES_ANALYSIS", "client")
     file = tmp_path / "drill.json"
     arguments = ["--passages", "200", "--kills", "1", "--between-kills", "20", "--searches", "5"]
     arguments += ["--delay-ms", "20", "--json", str(file)]

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -18,6 +19,7 @@ from service_kit.passages.elastic_bulk import Await, Bulk
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_encoding import Operation
 from service_kit.passages.elastic_indices import Indices
+from service_kit.passages.elastic_reader import ElasticReader
 from service_kit.passages.elastic_writer import ElasticWriter
 from service_kit.settings import Settings
 from tests.elasticsearch_fixtures import elastic_settings, remove_indices
@@ -229,3 +231,38 @@ def test_a_server_of_another_version(settings: Settings) -> None:
 
     with served(app) as url:
         assert "7.16.2" in last_probe(settings.model_copy(update={"es_urls": url}))
+
+
+def test_one_in_force_is_found_behind_many_repealed_ones(settings: Settings) -> None:
+    """It matches a little less than all that would be fetched at first."""
+    text = "债券发行应当公开公平公正"
+    old = [Passage(f"旧办法{n}", text, repealed="2020-01-01") for n in range(5)]
+    new = Passage("办法", f"{text}，并且应当及时披露")
+    write(settings, *old, new)
+    with closing(open_reader(settings)) as reader:
+        hits = reader.search(text, 1).hits
+        assert [hit.passage for hit in hits] == [new]
+        assert reader.search(text, 6).hits[1].score > hits[0].score
+
+
+def test_a_score_belongs_to_the_search_before_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hybrid search scores what only meaning found; the rarity of its words is known by then."""
+    write(settings, DEBT, GENERAL)
+    ids = [DEBT.id, GENERAL.id]
+    with closing(open_reader(settings)) as fresh, closing(open_reader(settings)) as reader:
+        assert isinstance(reader, ElasticReader)
+        wanted = fresh.score("专项债务收入", ids), fresh.score("一般公共预算", ids)
+        asked: list[object] = []
+        term_vectors = reader._client.termvectors
+
+        def counted(**body: Any) -> Any:
+            asked.append(body)
+            return term_vectors(**body)
+
+        monkeypatch.setattr(reader._client, "termvectors", counted)
+        reader.search("专项债务收入", 1)
+        assert len(asked) == 1
+        assert reader.score("专项债务收入", ids) == wanted[0]
+        assert len(asked) == 1
+        assert reader.score("一般公共预算", ids) == wanted[1]
+        assert len(asked) == 2

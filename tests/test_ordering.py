@@ -6,7 +6,7 @@ import pytest
 
 from service_kit.passages import Filters, Passage
 from service_kit.passages.highlights import highlights
-from service_kit.passages.ordering import Candidate, named_share, ordered
+from service_kit.passages.ordering import Candidate, named_share, ordered, settled
 from service_kit.passages.references import named_in
 from service_kit.passages.validity import Validity, read_day, validity
 
@@ -27,6 +27,20 @@ def test_without_references_by_score_then_id() -> None:
     first, second = sorted((SIXTH, OTHER), key=lambda passage: passage.id)
     assert order("债务", (BUDGET, 3.0), (second, 2.0), (first, 2.0), (FIFTH, 9.0)) == [FIFTH, BUDGET, first, second]
     assert order("债务", (BUDGET, 3.0), (BUDGET, 3.0)) == [BUDGET]
+
+
+def test_what_lies_beyond_the_fetched_ones_can_not_come_in() -> None:
+    repealed = Passage("旧办法", "债务。", repealed="2020-01-01")
+
+    def enough(*scored: tuple[Passage, float], top_k: int) -> bool:
+        return settled([Candidate(passage, passage.id, score) for passage, score in scored], TODAY, top_k)
+
+    assert enough((FIFTH, 9.0), (SIXTH, 8.0), (OTHER, 7.9), top_k=2)
+    assert enough((FIFTH, 9.0), (repealed, 8.0), top_k=2), "there are no more"
+    assert not enough((FIFTH, 9.0), (SIXTH, 8.0), (OTHER, 8.0), top_k=2), "of equal ones the id decides"
+    assert not enough((repealed, 9.0), (SIXTH, 8.0), (OTHER, 7.5), top_k=2), "9 * 0.8 < 7.5"
+    assert enough((repealed, 9.0), (SIXTH, 8.0), (OTHER, 7.1), top_k=2)
+    assert enough((repealed, 9.0), top_k=1)
 
 
 def test_a_named_document_comes_first_and_its_named_article_before_the_rest() -> None:

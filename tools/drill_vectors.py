@@ -7,6 +7,8 @@ then while none are made (with `delay` the server holds its answers back, with `
 make vectors); as often as wanted kill -9, amid the work, and a new start; then all vectors are awaited, searches are
 measured once more, and the vectors counted: each passage must have those of all of its windows, once.
 
+On the engine that YIJU_SEARCH names; in Elasticsearch in an index of its own, which is gone afterwards.
+
 The searches are by words or both, whatever there is. `p99_ratio` compares those beside the work with the same ones
 without it. Each question's own vector is made and cached before.
 """
@@ -17,7 +19,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -32,19 +33,24 @@ from flask import Flask, request
 from waitress.server import create_server
 
 from service_kit.dense.embedded_vectors import local_lock
-from service_kit.dense.store import VectorStore
 from service_kit.dense.windows import windows
 from service_kit.passages import Passage, open_reader, open_writer
-from service_kit.settings import load_settings
+from service_kit.settings import Settings, load_settings
 from tools.console import run_tool
 from tools.ports import free_port
 from tools.processes import is_ready
+from tools.retrieval_set import temporary_index
+from tools.stored_windows import stored_windows
 
 DIMENSION = 64
+_PLACE = ("search", "es_urls", "es_index", "es_analysis")
+"""Settings that tell es_search where the index is; the others reach it by the environment as well."""
 _QUESTIONS = 20
 """Pieces of passages. What all passages have in common would find them all, equally good."""
 _PIECE = 16
 """Characters of one."""
+_PAGE = 5000
+"""Passages fetched at once: Elasticsearch gives at most 10,000."""
 _BETWEEN_S = 0.02
 """Between two searches: about fifty a second."""
 
@@ -59,17 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--embedder", choices=["delay", "e5"], default="delay")
     parser.add_argument("--delay-ms", type=float, default=5.0, help="of each request of up to 32 windows")
     parser.add_argument("--wait-s", type=float, default=3600.0, help="for all vectors; then what there is is counted")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the index here, or take the one that is here")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="keep the embedded index here, or take the one that is here"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     args = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as directory, _delaying(args.delay_ms / 1000) as (url, gate):
-        data = args.data or Path(directory)
-        passages = _passages(data, args.passages)
-        env = {"YIJU_DATA": str(data), "YIJU_EMBEDDER": "e5"}
+    with _index(args.data) as settings, _delaying(args.delay_ms / 1000) as (url, gate):
+        passages = _passages(settings, args.passages)
+        env = {"YIJU_DATA": str(settings.data), "YIJU_EMBEDDER": "e5"}
+        env |= {f"YIJU_{name.upper()}": getattr(settings, name) for name in _PLACE}
         if args.embedder == "delay":
             env |= {"YIJU_EMBEDDER": "openai", "YIJU_EMBED_URL": url, "YIJU_EMBED_MODEL": "delay"}
         questions = [passage.text[-_PIECE:] for passage in passages[:_QUESTIONS]]
-        figures = _drill(args, env, gate, passages, questions) | _count(data, passages)
+        figures = _drill(args, env, gate, passages, questions) | _count(settings, passages)
     print(json.dumps(figures, indent=2))
     if args.json:
         args.json.write_text(json.dumps(figures, indent=2))
@@ -126,17 +134,13 @@ def _drill(
     }
 
 
-def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
+def _count(settings: Settings, passages: Sequence[Passage]) -> dict[str, Any]:
     """Passages whose windows are not all there, windows that are there twice, windows of no passage."""
     wanted = {passage.id: len(windows(passage.title, passage.text)) for passage in passages}
+    places = Counter(stored_windows(settings))
     found: Counter[str] = Counter()
-    places: Counter[tuple[str, int]] = Counter()
-    with closing(VectorStore(data)) as store:
-        last = 0
-        while rows := store.after(last, 10_000).windows:
-            last = rows[-1].key
-            found.update(one.passage for one in rows)
-            places.update((one.passage, one.n) for one in rows)
+    for (passage, _), times in places.items():
+        found[passage] += times
     return {
         "passages": len(wanted),
         "windows": sum(found.values()),
@@ -146,15 +150,26 @@ def _count(data: Path, passages: Sequence[Passage]) -> dict[str, Any]:
     }
 
 
-def _passages(data: Path, count: int) -> list[Passage]:
-    """Those that are indexed in this folder; made up and indexed when none are."""
-    settings = load_settings(data=data, embedder="none")
-    if not (data / "index").exists():
+@contextmanager
+def _index(data: Path | None) -> Iterator[Settings]:
+    """Settings of the place that the passages have, or shall have."""
+    settings = load_settings(embedder="none")
+    if data is not None and settings.search == "embedded":
+        yield settings.model_copy(update={"data": data})
+    else:
+        with temporary_index(settings) as own:
+            yield own
+
+
+def _passages(settings: Settings, count: int) -> list[Passage]:
+    """Those that are indexed there; made up and indexed when none are."""
+    if not (settings.data / "index").exists():
         with closing(open_writer(settings)) as writer:
             writer.upsert(_made_up(count))
             writer.commit()
     with closing(open_reader(settings)) as reader:
-        return reader.fetch(sorted(reader.ids()))
+        ids = sorted(reader.ids())
+        return [one for at in range(0, len(ids), _PAGE) for one in reader.fetch(ids[at : at + _PAGE])]
 
 
 def _made_up(count: int) -> Iterator[Passage]:

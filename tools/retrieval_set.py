@@ -17,6 +17,7 @@ from es_search.hybrid import DEPTH
 from es_search.rerank import choose_reranker
 from es_search.searcher import Searcher
 from service_kit.dense.choose import choose_embedder
+from service_kit.dense.engines import open_vectors
 from service_kit.passages import Passage, PassageReader, open_reader, open_writer
 from service_kit.passages.elastic_connection import connect
 from service_kit.passages.elastic_indices import Indices
@@ -84,11 +85,8 @@ def temporary_index(settings: Settings) -> Iterator[Settings]:
                     indices = Indices(client, temporary.es_index, temporary.es_analysis)
                     for one in indices.all():
                         indices.delete(one.name)
-                if temporary.embedder_name != "none":
-                    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy
-
-                    with closing(open_vectors(temporary)) as vectors:
-                        vectors.drop()
+                with closing(open_vectors(temporary)) as vectors:
+                    vectors.drop()
 
 
 def index(settings: Settings, path: Path) -> Mapping[str, set[str]]:
@@ -114,7 +112,6 @@ def _vectors(settings: Settings, source: "PassageReader | _Near", cache: Path | 
     embedder = choose_embedder(settings)
     if embedder is None:
         return None
-    from service_kit.dense.engines import open_vectors  # noqa: PLC0415  # numpy and usearch
     from service_kit.dense.filling import fill  # noqa: PLC0415
     from service_kit.dense.index import DenseIndex  # noqa: PLC0415
     from tools.vector_cache import CachedEmbedder  # noqa: PLC0415

@@ -46,7 +46,14 @@ def index_body(index: str) -> dict[str, Any]:
     """A new index, with its alias. One shard, so that the nearest are the nearest of all."""
     return {
         "aliases": {alias_of(index): {}},
-        "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "5s"},
+        "settings": {
+            "number_of_shards": 1,
+            "auto_expand_replicas": "0-1",
+            # Each refresh writes a segment, and each segment has a graph of its own that every search goes through.
+            "refresh_interval": "30s",
+            "merge.policy.segments_per_tier": 4,
+            "merge.policy.max_merge_at_once": 4,
+        },
         "mappings": {
             "dynamic": "strict",
             "_source": {"excludes": ["vector"]},  # kept by its field; twice would be four times the int8 index
@@ -108,7 +115,8 @@ def _search(question: Vector, windows: int, passages: int, oversample: float, **
         "query": {"knn": knn},
         "collapse": {"field": "passage"},
         "size": passages,
-        "_source": False,
+        # Nothing that is stored, not even ids: a window's whole JSON lies beside its id until segments are merged.
+        "stored_fields": "_none_",
         "docvalue_fields": ["passage", "n"],
         "track_total_hits": False,
     }

@@ -1,5 +1,7 @@
 """The query side of Elasticsearch."""
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from service_kit.passages.elastic_query import (
 from service_kit.passages.elastic_selftest import ElasticSelfTest
 from service_kit.passages.filters import NO_FILTERS, Filters
 from service_kit.passages.index import Hit, Probe, SearchResult
-from service_kit.passages.ordering import SPARE, Candidate, as_hits, ordered
+from service_kit.passages.ordering import SPARE, Candidate, as_hits, ordered, settled
 from service_kit.passages.passage import Passage
 from service_kit.passages.references import References, named_in
 from service_kit.passages.weights import MAX_QUESTION_LENGTH
@@ -37,6 +39,8 @@ from service_kit.settings import Settings
 
 _PAGE = 5000
 """Ids of one page, when all are asked for."""
+_SAME_SEARCH_S = 1.0
+"""For so long after a search a score of the same question belongs to it."""
 _SCORE_DIGITS = 4
 """Scores are single-precision sums whose last digits depend on the order of addition."""
 
@@ -58,7 +62,8 @@ class _Asked:
 
 
 class ElasticReader:
-    """See `PassageReader`. Nothing is kept between searches: each sees the index as it is."""
+    """See `PassageReader`. Each search sees the index as it is; only the weights of a thread's last question are kept
+    for a moment, for `score` to weigh further passages of the same search by the same numbers."""
 
     def __init__(self, settings: Settings) -> None:
         self._index = settings.es_index
@@ -67,6 +72,7 @@ class ElasticReader:
         self._client = connect(settings)
         # Each search asks for the rarity of its terms while the server searches.
         self._beside = ThreadPoolExecutor(settings.search_threads, "term-vectors")
+        self._last = threading.local()
         self._tests = ElasticSelfTest(self, self._client, settings)
 
     def search(self, question: str, top_k: int, filters: Filters = NO_FILTERS) -> SearchResult:
@@ -74,6 +80,7 @@ class ElasticReader:
         asked = _Asked(question, question_terms(question), top_k, filters, named_in(question), date.today())
         with calling(self._index):
             found, candidates = self._candidates(asked)
+        self._last.weighed = question, found, time.monotonic()
         ranked = ordered(candidates, asked.references, filters.day(asked.today), top_k)
         return SearchResult(as_hits(ranked, question, found.idf, found.best_possible), found.idf)
 
@@ -83,7 +90,7 @@ class ElasticReader:
         question = question[:MAX_QUESTION_LENGTH]
         asked = _Asked(question, question_terms(question), len(ids), filters, named_in(question), date.today())
         with calling(self._index):
-            found = self._weights(asked)
+            found = self._weights_of_late(question) or self._weights(asked)
             query = bearing([_these(ids)], scored_by_terms(found), filters, asked.today)
             candidates = self._hits(self._search_hits(query, len(ids)))
         ranked = ordered(candidates, asked.references, filters.day(asked.today), len(ids))
@@ -139,10 +146,13 @@ class ElasticReader:
     def _candidates(self, asked: _Asked) -> tuple[Weights, list[Candidate]]:
         """All that may be among the best: `ordering.ordered` tells which are."""
         scored = scored_at_once(self._form, asked.question, asked.terms)
-        if scored is None or asked.references:
+        names = asked.references.doc_nos or asked.references.articles
+        if scored is None or names:
             found = self._weights(asked)
             scored = scored_by_terms(found)
-            queries = self._exact(scored, asked) if asked.references else []
+            if not names:
+                return found, self._best(scored, asked) if scored else []
+            queries = self._exact(scored, asked)
             if scored:
                 queries.append(filtered(scored, asked.filters, asked.today))
             return found, self._all(queries, asked.size)
@@ -155,6 +165,11 @@ class ElasticReader:
         if not hits and (by_terms := scored_by_terms(found)):  # question words only
             hits = self._best(by_terms, asked)
         return found, hits
+
+    def _weights_of_late(self, question: str) -> Weights | None:
+        """Those of this thread's last search, if it was for this question and just now."""
+        last, found, at = getattr(self._last, "weighed", ("", None, 0.0))
+        return found if last == question and time.monotonic() - at < _SAME_SEARCH_S else None
 
     def _weights(self, asked: _Asked) -> Weights:
         """Raises IndexUnavailable when there is no usable index, or it is empty."""
@@ -179,7 +194,15 @@ class ElasticReader:
         return hits
 
     def _best(self, scored: Mapping[str, Any], asked: _Asked) -> list[Candidate]:
-        return self._hits(self._search_hits(filtered(scored, asked.filters, asked.today), asked.size))
+        """Spare candidates are fetched only where one of them may take a place: each costs the server's reading of a
+        whole passage."""
+        query = filtered(scored, asked.filters, asked.today)
+        if asked.references:
+            return self._hits(self._search_hits(query, asked.size))
+        few = self._hits(self._search_hits(query, asked.top_k + 1))
+        if settled(few, asked.filters.day(asked.today), asked.top_k):
+            return few
+        return self._hits(self._search_hits(query, asked.size))
 
     def _all(self, queries: Sequence[Mapping[str, Any]], size: int) -> list[Candidate]:
         """The best of each query, in one request: the server works on several at the same time."""

@@ -73,6 +73,16 @@ def ordered(candidates: Sequence[Candidate], references: References, day: date, 
     return [one for _, one in _in_turns(ranked)][:top_k]
 
 
+def settled(candidates: Sequence[Candidate], day: date, top_k: int) -> bool:
+    """Whether no candidate beyond these can be among the `top_k` best of a question that names nothing. `candidates`
+    are the best by score, in that order: `top_k` + 1 of them, or all that there are."""
+    if len(candidates) <= top_k:
+        return True
+    return candidates[top_k].score < min(
+        (one.candidate.score * one.factor for one in _by_score(candidates[:top_k], day)), default=0.0
+    )
+
+
 def _by_score(candidates: Iterable[Candidate], day: date) -> list[Ranked]:
     """The order where the question names nothing, as nearly always."""
     ranked = []

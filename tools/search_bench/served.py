@@ -1,13 +1,13 @@
 """es_search over HTTP against a search in this process, in turns; and how many searches a second the reader gives."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import requests
+import urllib3
 
 from service_kit.passages import PassageReader, open_reader
 from service_kit.settings import Settings
@@ -15,6 +15,7 @@ from tools.ports import free_port
 from tools.processes import is_ready, running
 
 TOP_K = 2
+HTTP = "http"
 WARM_UP = 1000
 """Questions before those that count, of each: a server just started compiles its code meanwhile."""
 
@@ -23,12 +24,13 @@ WARM_UP = 1000
 class Latencies:
     """Milliseconds, of the same questions."""
 
-    direct: tuple[float, ...]
     http: tuple[float, ...]
+    beside: Mapping[str, tuple[float, ...]]
+    """Of each other way to ask."""
 
-    def added(self, percentile: float) -> float:
-        """How much longer it takes over HTTP."""
-        return float(np.percentile(self.http, percentile) - np.percentile(self.direct, percentile))
+    def added(self, percentile: float, way: str) -> float:
+        """How much longer it takes over HTTP than this way."""
+        return float(np.percentile(self.http, percentile) - np.percentile(self.beside[way], percentile))
 
 
 @contextmanager
@@ -49,26 +51,28 @@ def serving(settings: Settings) -> Iterator[str]:
         yield url
 
 
-def latencies(settings: Settings, questions: Sequence[str], direct: Callable[[str], object]) -> Latencies:
-    """Each question once straight and once over HTTP, one after the other, on one kept connection."""
-    with serving(settings) as url, requests.Session() as session:
+def latencies(settings: Settings, questions: Sequence[str], beside: Mapping[str, Callable[[str], object]]) -> Latencies:
+    """Each question over HTTP and in the ways of `beside`, one after the other, on one kept connection, by the HTTP
+    library that Elasticsearch's client has, too."""
+    with serving(settings) as url, urllib3.PoolManager(retries=False, timeout=30) as pool:
 
         def ask(question: str) -> None:
-            session.post(f"{url}/", json={"question": question, "top_k": TOP_K}, timeout=30).raise_for_status()
+            answer = pool.request("POST", f"{url}/", json={"question": question, "top_k": TOP_K})
+            if answer.status != 200:
+                raise RuntimeError(f"HTTP {answer.status}: {answer.data!r}")
 
+        ways = {HTTP: ask, **beside}
         for question in questions[:WARM_UP]:
-            ask(question)
-            direct(question)
-        straight, http = [], []
+            for way in ways.values():
+                way(question)
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        names = list(ways)
         for turn, question in enumerate(questions):
-            # Whoever comes second finds the question's pages warm: they take turns.
-            if turn % 2:
-                straight.append(_milliseconds(direct, question))
-                http.append(_milliseconds(ask, question))
-            else:
-                http.append(_milliseconds(ask, question))
-                straight.append(_milliseconds(direct, question))
-    return Latencies(tuple(straight), tuple(http))
+            # Whoever comes later finds the question's pages warm: they take turns.
+            for at in range(turn, turn + len(names)):
+                name = names[at % len(names)]
+                times[name].append(_milliseconds(ways[name], question))
+    return Latencies(tuple(times[HTTP]), {name: tuple(times[name]) for name in beside})
 
 
 def _milliseconds(run: Callable[[str], object], question: str) -> float:
