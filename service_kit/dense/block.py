@@ -45,7 +45,7 @@ class Block:
     @classmethod
     def mapped(cls, path: Path) -> "Block":
         """Raises OSError or ValueError when the file is not there or is damaged."""
-        return cls(np.load(path, mmap_mode="r"))
+        return cls(np.load(path, mmap_mode="r").view(np.ndarray))  # a memmap's own indexing is slow
 
     def __len__(self) -> int:
         return len(self.records)
@@ -76,19 +76,18 @@ class Block:
     def of_passages(self, ids: Sequence[str]) -> Places:
         """All windows of these passages."""
         ranges = self._ranges
-        found = (ranges[key] for one in ids if (key := one.encode()) in ranges)
-        return np.array([place for one in found for place in range(*one)], np.int64)
+        found = [ranges[key] for one in ids if (key := one.encode()) in ranges]
+        return np.fromiter((place for begin, end in found for place in range(begin, end)), np.int64)
 
     def likeness(self, places: Places, question: Vector) -> dict[str, Likeness]:
         """Of these windows the best of each passage."""
         some = self.records[places]
-        cosines = (some["vector"].astype(np.float32) @ question).tolist()
-        found: dict[bytes, Likeness] = {}
-        for passage, n, cosine in zip(some["passage"].tolist(), some["n"].tolist(), cosines, strict=True):
-            known = found.get(passage)
-            if known is None or cosine > known.cosine:
-                found[passage] = Likeness(cosine, n)
-        return {one.decode(): like for one, like in found.items()}
+        cosines = some["vector"].astype(np.float32) @ question
+        # The last one of a passage stays, so the best comes last, and of equal ones the first.
+        order = np.argsort(-cosines, kind="stable")[::-1]
+        best = dict(zip(some["passage"][order].tolist(), order.tolist(), strict=True))
+        windows, values = some["n"].tolist(), cosines.tolist()
+        return {one.decode(): Likeness(values[at], windows[at]) for one, at in best.items()}
 
     @cached_property
     def _ranges(self) -> dict[bytes, tuple[int, int]]:
