@@ -7,12 +7,12 @@ from flask import Flask, Response, g, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
-from rag_server import openai_chat, sse
-from rag_server.bodies import CLEAR, CLEARED, Question, StopBody
 from rag_server.events import Done, Event
 from rag_server.llm import LLMService
 from rag_server.pipeline import Pipeline, told_at_once
-from rag_server.responses import (
+from rag_server.routes import openai_chat, sse
+from rag_server.routes.bodies import CLEAR, CLEARED, Question, StopBody
+from rag_server.routes.responses import (
     DeltaTold,
     EvidenceTold,
     Sentence,
@@ -21,7 +21,7 @@ from rag_server.responses import (
     TurnBody,
     turn_body,
 )
-from rag_server.session_routes import add_session_routes, caller_session
+from rag_server.routes.session_routes import add_session_routes, caller_session
 from rag_server.store import open_store
 from rag_server.turn import Asked, Turn
 from service_kit.clients import ServiceClient

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rag_server.fence import fence, neutralise
 from rag_server.llm import Prompt
-from rag_server.quote import nearest_sentence
-from rag_server.room import Counter, Kept, Material, Model, fit
+from rag_server.prompt.fence import fence, neutralise
+from rag_server.prompt.room import Counter, Kept, Material, Model, fit
+from rag_server.prompt.worked_examples import REPETITION_PENALTY, STOPS, completion_prompt
+from rag_server.quoting.quote import nearest_sentence
 from rag_server.sentences import Sentence, cut_sentences
 from rag_server.turn import Evidence, Message, Retrieved, Understood
-from rag_server.worked_examples import REPETITION_PENALTY, STOPS, completion_prompt
 from service_kit.generation import Sampling
 from service_kit.words import Lang, Words
 

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from rag_server.quote import score
-from rag_server.signals import Words, candidates
+from rag_server.quoting.quote import score
+from rag_server.quoting.signals import Words, candidates
 from rag_server.turn import Evidence, Retrieved
 from service_kit.passages.analysis import fold, question_words
 

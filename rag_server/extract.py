@@ -2,7 +2,7 @@
 
 import re
 
-from rag_server.quote import find_quotes
+from rag_server.quoting.quote import find_quotes
 from rag_server.turn import Answer, Evidence, Retrieved, Understood
 from service_kit.words import Lang
 

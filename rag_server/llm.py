@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from rag_server.room import Model, estimate
+from rag_server.prompt.room import Model, estimate
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown, GenerationFailed, PayloadTooLarge

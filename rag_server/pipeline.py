@@ -19,9 +19,9 @@ from rag_server.calibration import refuse_below
 from rag_server.confidence import lacks_basis
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
 from rag_server.extract import extract, refuse
-from rag_server.fence import new_boundary
 from rag_server.llm import LLM
 from rag_server.marking import Rules, without_our_marks
+from rag_server.prompt.fence import new_boundary
 from rag_server.record import entry_of, record
 from rag_server.retrieve import retrieve
 from rag_server.running import RunningTurns

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rag_server.quote import nearest_sentence
+from rag_server.quoting.quote import nearest_sentence
 from rag_server.turn import Evidence, Quote, Retrieved, Shown
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 from rag_server.extract import without_our_words
-from rag_server.followup import Earlier, carry_topic, pairs, pick_earlier, with_topics
-from rag_server.leaning import leans_on_history, own_words
+from rag_server.followups.followup import Earlier, carry_topic, pairs, pick_earlier, with_topics
+from rag_server.followups.leaning import leans_on_history, own_words
+from rag_server.followups.rewriting import rewrite
 from rag_server.llm import LLM
-from rag_server.rewriting import rewrite
 from rag_server.turn import Message, Understood
 from service_kit.deadline import Deadline
 from service_kit.logs import event

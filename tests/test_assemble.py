@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rag_server.assemble import Assembled, assemble
-from rag_server.room import Kept, Material, Model, estimate, fit
+from rag_server.prompt.room import Kept, Material, Model, estimate, fit
 from rag_server.turn import Evidence, Message, Retrieved, Understood
 from service_kit.errors import ContextTooLong
 from service_kit.generation import Sampling

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rag_server.leaning import leans_on_history, own_words
+from rag_server.followups.leaning import leans_on_history, own_words
 from rag_server.store.database import FILE_NAME
 from rag_server.understand import DOUBTFUL_LENGTH
 from tools.bench_rag import FLOOR, P50_MS, bars, fill, main

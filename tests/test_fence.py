@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag_server.fence import fence, neutralise, new_boundary
-from rag_server.orders import gives_orders
+from rag_server.prompt.fence import fence, neutralise, new_boundary
+from rag_server.prompt.orders import gives_orders
 from tools.evaluation.attacks import attacks
 
 RULE = "预算应当自批准之日起二十日内公开。"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rag_server import room
-from rag_server.followup import Earlier, carry_topic, pick_earlier, topic_of
-from rag_server.leaning import leans_on_history
-from rag_server.rewriting import why_unusable
-from rag_server.rewriting_prompt import rewriting_messages
+from rag_server.followups.followup import Earlier, carry_topic, pick_earlier, topic_of
+from rag_server.followups.leaning import leans_on_history
+from rag_server.followups.rewriting import why_unusable
+from rag_server.followups.rewriting_prompt import rewriting_messages
+from rag_server.prompt import room
 from rag_server.turn import Message
 from rag_server.understand import answered_turns, understand
 from service_kit.deadline import Deadline

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag_server.inseparable import listings, with_what_belongs
-from rag_server.quote import MOST_QUOTES, find_quotes
+from rag_server.quoting.inseparable import listings, with_what_belongs
+from rag_server.quoting.quote import MOST_QUOTES, find_quotes
 from rag_server.sentences import cut_sentences
 from rag_server.turn import Evidence
 from service_kit.passages.analysis import question_terms

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_server.extract import extract
-from rag_server.quote import MOST_CHARACTERS, find_quotes, nearest_sentence
+from rag_server.quoting.quote import MOST_CHARACTERS, find_quotes, nearest_sentence
 from rag_server.sentences import cut_sentences
 from rag_server.turn import Evidence, Retrieved, Understood
 from service_kit.passages.analysis import question_terms

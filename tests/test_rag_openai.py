@@ -8,7 +8,7 @@ import pytest
 import requests
 from openai import OpenAI
 
-from rag_server.openai_chat import DocumentsChunk, DocumentsCompletion
+from rag_server.routes.openai_chat import DocumentsChunk, DocumentsCompletion
 from service_kit.errors import GenerationFailed, Overloaded
 from service_kit.generation import Message
 from service_kit.settings import Settings

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rag_server.quote import WEIGHTS, choose, probabilities, quoted
-from rag_server.signals import Candidate, Words, candidates
+from rag_server.quoting.quote import WEIGHTS, choose, probabilities, quoted
+from rag_server.quoting.signals import Candidate, Words, candidates
 from tools.evaluation.cases import FOLDS, Case, read_cases
 from tools.evaluation.fitting import Matrix, fit_choice
 from tools.evaluation.table import Table
@@ -50,7 +50,7 @@ def measure(name: str, pools: Sequence[tuple[Case, Pool]], chooser: Chooser) -> 
 
 
 def fit(pools: Iterable[tuple[Case, Pool]], *, without: int | None) -> Mapping[str, float]:
-    """Weights as those of rag_server.quote, from the questions outside one fold."""
+    """Weights as those of rag_server.quoting.quote, from the questions outside one fold."""
     signals, right, question = list[list[float]](), list[bool](), list[int]()
     questions = 0
     for case, pool in pools:

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from es_index.scan import read_passage
 from rag_server.assemble import Assembled, assemble
-from rag_server.fence import new_boundary
 from rag_server.llm import LLMService
-from rag_server.room import Model
+from rag_server.prompt.fence import new_boundary
+from rag_server.prompt.room import Model
+from rag_server.prompt.worked_examples import REPETITION_PENALTY, STOPS, completion_prompt
 from rag_server.turn import Evidence, Retrieved, Understood
-from rag_server.worked_examples import REPETITION_PENALTY, STOPS, completion_prompt
 from service_kit.clients import ServiceClient
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown, GenerationFailed

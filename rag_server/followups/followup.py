@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rag_server.leaning import ACTOR, LEAD_ZH, PRONOUN_EN, PRONOUN_ZH, own_words
+from rag_server.followups.leaning import ACTOR, LEAD_ZH, PRONOUN_EN, PRONOUN_ZH, own_words
 
 _ASKING = re.compile(
     r"请问|是?什么时候|什么是|是什么|是指什么|指什么|什么叫|何为|哪些|哪个|哪年|哪里|哪一[级条天年项种]|多少|多久|多长(?:时间)?|何时|什么"

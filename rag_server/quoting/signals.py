@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rag_server.asked import KINDS, Asked, Kind, holds_noun, shown, what_is_asked
+from rag_server.quoting.asked import KINDS, Asked, Kind, holds_noun, shown, what_is_asked
 from rag_server.sentences import Sentence, cut_sentences
 from rag_server.turn import Evidence
 from service_kit.passages.analysis import fold, question_terms

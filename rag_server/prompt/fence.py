@@ -10,7 +10,7 @@ import secrets
 import unicodedata
 from typing import NamedTuple
 
-from rag_server.orders import gives_orders
+from rag_server.prompt.orders import gives_orders
 from rag_server.sentences import cut_sentences
 
 _KEPT_CONTROLS = "\n\t"

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from rag_server.events import Delta, Done, Event, EvidenceFound, SentenceChecked, Status
-from rag_server.responses import DeltaTold, EvidenceTold, StatusTold, sentence, shown, turn_body
+from rag_server.routes.responses import DeltaTold, EvidenceTold, StatusTold, sentence, shown, turn_body
 from service_kit.errors import YijuError
 
 HEARTBEAT = ": \n\n"

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel, field_validator
 
-from rag_server.bodies import LONGEST_QUESTION
 from rag_server.events import Delta, Done, Event, EvidenceFound, Status
-from rag_server.responses import EvidenceTold, TurnAbout, about, shown
+from rag_server.routes.bodies import LONGEST_QUESTION
+from rag_server.routes.responses import EvidenceTold, TurnAbout, about, shown
 from rag_server.store import HISTORY_LIMIT
 from rag_server.turn import Asked, Message, SessionKey, Turn
 from rag_server.understand import understand

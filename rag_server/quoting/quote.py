@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from rag_server.inseparable import with_what_belongs
+from rag_server.quoting.inseparable import with_what_belongs
+from rag_server.quoting.signals import Candidate, Words, candidates
 from rag_server.sentences import cut_sentences
-from rag_server.signals import Candidate, Words, candidates
 from rag_server.turn import Evidence, Quote
 
 MOST_QUOTES = 3

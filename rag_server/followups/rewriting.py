@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from rag_server.checks.numbers import find_numbers
 from rag_server.checks.tokens import fold
-from rag_server.followup import pairs
-from rag_server.leaning import own_words
+from rag_server.followups.followup import pairs
+from rag_server.followups.leaning import own_words
+from rag_server.followups.rewriting_prompt import rewriting_messages
 from rag_server.llm import LLM
-from rag_server.rewriting_prompt import rewriting_messages
 from rag_server.turn import Message
 from service_kit.deadline import Deadline
 from service_kit.errors import YijuError

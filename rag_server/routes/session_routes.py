@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field, StringConstraints
 from werkzeug.routing import PathConverter
 
-from rag_server.responses import FeedbackAnswer, History, SessionList, SessionRead, SessionShown, TrailBody
+from rag_server.routes.responses import FeedbackAnswer, History, SessionList, SessionRead, SessionShown, TrailBody
 from rag_server.store import Feedback, Period, Session, SessionKey, Store, as_json_array, as_tutorial
 from service_kit.errors import Forbidden, InvalidRequest
 from service_kit.settings import Settings

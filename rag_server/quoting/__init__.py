@@ -1,0 +1,1 @@
+"""Which sentences of the evidence answer a question."""

@@ -1,0 +1,1 @@
+"""The forms in which rag_server is asked and answers."""
