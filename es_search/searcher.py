@@ -1,7 +1,6 @@
 """How a question is searched: by words, by meaning, both weighed together, the best ones read again."""
 
 import logging
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -146,16 +145,16 @@ class Searcher:
     ) -> Candidates | None:
         """None, and in `skipped` why, when words have to do."""
         try:
-            limit = deadline.sooner(self._settings.embed_budget_s)
+            limit = deadline.share(self._settings.embed_budget_s)
             return gather(self._reader, dense, question, by_words, filters=filters, deadline=limit)
         except NotYet as error:
             skipped["dense"] = error.words
         except YijuError as error:
             logger.warning("searched by words only: %s", error)
             skipped["dense"] = error.words
-        except sqlite3.Error as error:
+        except Exception as error:  # a damaged file, a defect: words can be searched all the same
             logger.exception("searched by words only")
-            skipped["dense"] = Words(f"向量读不了：{error}", f"The vectors can not be read: {error}")
+            skipped["dense"] = Words(f"向量用不了：{error}", f"The vectors can not be used: {error}")
         return None
 
 

@@ -1,12 +1,14 @@
 """A server of embeddings and of both kinds of reranking that does what it is told to do wrong.
 
-In a thread of the test (`faulty_models`), or as a process to be killed: `python -m tests.faulty_models PORT`.
+In a thread of the test (`faulty_models`), or as a process: `python -m tests.faulty_models PORT [N]`, which kills itself
+amid the Nth request.
 """
 
 import json
+import os
+import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -148,12 +150,19 @@ def faulty_models() -> Iterator[FaultyModels]:
         server.server_close()
 
 
-def _slowly(handler: Handler, answer: dict[str, Any]) -> None:
-    time.sleep(0.05)  # so that there is a middle in which to kill it
-    handler.send(answer)
+def _dies_at(number: int) -> Fault:
+    """kill -9 amid this request, from 1."""
+
+    def send(handler: Handler, answer: dict[str, Any]) -> None:
+        if len(handler.server.seen) >= number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        handler.send(answer)
+
+    return send
 
 
 if __name__ == "__main__":
     process = FaultyModels(int(sys.argv[1]))
-    process.fault = _slowly
+    if len(sys.argv) > 2:
+        process.fault = _dies_at(int(sys.argv[2]))
     process.serve_forever()

@@ -10,6 +10,7 @@ from service_kit.dense.embedder import Embedder
 from service_kit.dense.vector_index import VectorIndex
 from service_kit.dense.vectors import Matrix
 from service_kit.dense.windows import windows
+from service_kit.errors import DependencyDown
 from service_kit.passages.passage import Passage
 
 _PASSAGES = 16
@@ -81,6 +82,11 @@ def _embedded(embedder: Embedder, passages: Sequence[Passage]) -> dict[str, Matr
     for at in range(0, len(order), _BATCH):
         some = order[at : at + _BATCH]
         rows.update(zip(some, embedder.embed_passages([texts[n][1] for n in some]), strict=True))
+    if len({row.shape for row in rows.values()}) > 1:
+        raise DependencyDown(
+            "嵌入服务给出的向量长度不一：模型刚刚换了",
+            "The embedder gave vectors of several lengths: its model has just changed",
+        )
     found: dict[str, list[Matrix]] = {}
     for n, (passage_id, _) in enumerate(texts):
         found.setdefault(passage_id, []).append(rows[n])
