@@ -1,9 +1,7 @@
 """Embedding servers that fail: words only, and said so; filling goes on by itself, nothing lost, nothing twice."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,13 @@ import pytest
 from service_kit.clients import breaker
 from service_kit.deadline import Deadline
 from service_kit.dense import index
-from service_kit.dense.choose import choose_embedder
 from service_kit.dense.prefixes import Prefixes
 from service_kit.dense.served import ServedEmbedder
 from service_kit.dense.windows import windows
 from service_kit.errors import DeadlineExceeded, DependencyDown
 from service_kit.passages import Passage
-from service_kit.settings import Settings, load_settings
-from tests.elasticsearch_fixtures import elastic_settings, remove_indices
+from service_kit.settings import Settings
+from tests.embedder_service import all_windows, counted, embedding_settings, made_up, serving
 from tests.faulty_models import (
     Fault,
     FaultyModels,
@@ -32,11 +29,8 @@ from tests.faulty_models import (
     refuses,
     sends,
 )
-from tests.servers import free_port, wait_until
-from tests.test_dense_search import Service, store
-
-LONG = Passage("长法", "".join(f"第{n}项规定用人单位应当按时足额支付劳动者的各项工资与补贴。" for n in range(400)))
-"""Windows of several requests."""
+from tests.servers import wait_until
+from tests.test_dense_search import store
 
 
 def rows(change: Any) -> Fault:
@@ -140,36 +134,8 @@ def test_one_that_hangs_is_asked_no_more_for_a_while(models: FaultyModels, monke
 
 @pytest.fixture(params=["embedded", "elasticsearch"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    values: dict[str, Any] = {"data": tmp_path, "embedder": "openai", "embed_model": "m", "embed_budget_s": 5.0}
-    if request.param == "embedded":
-        yield load_settings(**values)
-    else:
-        made = elastic_settings(request.getfixturevalue("elasticsearch_url"), es_analysis="client", **values)
+    with embedding_settings(request, tmp_path) as made:
         yield made
-        remove_indices(made)
-
-
-@contextmanager
-def serving(settings: Settings, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    own = settings.model_copy(update={"embed_url": f"{url}/v1"})
-    embedder: Any = choose_embedder(own)
-    with closing(Service(own, monkeypatch, embedder)) as service:
-        yield service
-
-
-def made_up(number: int, first: int = 0) -> list[Passage]:
-    return [Passage(f"法{n}", f"第{n}号规定：用人单位不得拖欠工资，违者处罚。") for n in range(first, first + number)]
-
-
-def counted(service: Service) -> tuple[int, int]:
-    dense = service.meanings[0].index
-    assert dense is not None
-    dense.vectors.refresh()
-    return dense.vectors.count()
-
-
-def all_windows(passages: list[Passage]) -> tuple[int, int]:
-    return len(passages), sum(len(windows(one.title, one.text)) for one in passages)
 
 
 def test_searches_and_filling_through_all_faults(
@@ -257,58 +223,23 @@ def test_another_model_under_the_same_name(
             wait_until(lambda asked=question: service.ask(asked)["retrieval_mode"] == "hybrid", "by meaning again")  # type: ignore[misc]
 
 
-def test_a_model_that_changes_amid_a_passage(
+def test_a_model_that_changes_amid_the_work(
     models: FaultyModels, engine: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passages = [*made_up(3), LONG]
-    assert all_windows(passages)[1] > 64  # several requests, and several calls of the embedder
-    changed = iter(range(10))
+    sentence = "用人单位应当按时足额支付劳动者的工资与补贴，" * 6
+    passages = [Passage(f"法{n:02}", f"第{n:02}号，{sentence[:120]}。" * 8) for n in range(16)]
+    assert {len(one) for passage in passages for one in windows(passage.title, passage.text)} == {130}
+    assert all_windows(passages) == (16, 128)  # four requests, the third of which begins with another passage
+    requests = count(1)
 
     def shorter(handler: Any, answer: dict[str, Any]) -> None:
-        half = next(changed, 10) % 4 >= 2  # of four requests the last two
-        rows(lambda vectors: [vector[: 32 if half else 64] for vector in vectors])(handler, answer)
+        length = 32 if next(requests) in (3, 4) else 64
+        rows(lambda vectors: [vector[:length] for vector in vectors])(handler, answer)
 
     models.fault = shorter
     store(engine, passages)
     with serving(engine, models.url, monkeypatch) as service:
         wait_until(lambda: not service.vectors()["ok"], "it is seen")
-        assert counted(service) == (0, 0)
-        models.fault = None
-        service.wait_for_vectors(4)
+        service.wait_for_vectors(16)
         assert counted(service) == all_windows(passages)
         assert service.ask("拖欠工资")["retrieval_mode"] == "hybrid"
-
-
-@contextmanager
-def process(port: int, *dies_at: int) -> Iterator[subprocess.Popen[bytes]]:
-    started = subprocess.Popen([sys.executable, "-m", "tests.faulty_models", str(port), *map(str, dies_at)])
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.wait()
-
-
-def test_a_server_that_is_killed_and_comes_back(engine: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    passages = made_up(150)
-    store(engine, passages)
-    port = free_port()
-    fresh = (f"第{n}号规定拖欠工资" for n in count())
-    with serving(engine, f"http://127.0.0.1:{port}", monkeypatch) as service:
-        for _ in range(3):
-            with process(port, 3) as server:  # amid filling
-                server.wait(30)
-            assert service.ask(next(fresh))["retrieval_mode"] == "lexical"
-            wait_until(lambda: not service.vectors()["ok"], "the loss is seen")
-            assert 0 < counted(service)[0] < 150
-        with process(port):
-            service.wait_for_vectors(150)
-            assert counted(service) == all_windows(passages)
-            wait_until(lambda: service.ask(next(fresh))["retrieval_mode"] == "hybrid", "by meaning again")
-        with process(port, 1) as server:  # amid a search
-            wait_until(
-                lambda: service.ask(next(fresh))["skipped"].keys() == {"dense"} and bool(server.poll()), "killed"
-            )
-        with process(port):
-            wait_until(lambda: service.ask(next(fresh))["retrieval_mode"] == "hybrid", "by meaning once more")
-            assert counted(service) == all_windows(passages)

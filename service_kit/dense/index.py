@@ -104,6 +104,8 @@ class Keeper:
         """When it was, until the gone ones are taken out."""
         self.done, self.total = 0, 0
         self.problem: YijuError | None = None
+        self.elsewhere = False
+        """Another process makes the vectors."""
         self._thread = threading.Thread(target=self._run, name="vectors", daemon=True)
         self._thread.start()
 
@@ -142,6 +144,11 @@ class Keeper:
         if version == self._filled_version and not due:
             return True
         with vectors.filling(wait=False) as mine:
+            if self.elsewhere is mine:
+                logger.info(
+                    "vectors: made %s", "here" if mine else "by another es_search until it shows no sign of life"
+                )
+            self.elsewhere = not mine
             if not mine:
                 wanted = self._source.ids()
                 self._progress(len(wanted & vectors.passages()), len(wanted))
