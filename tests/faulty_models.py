@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
     server: FaultyModels
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.body = body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.seen.append(self.path)
         answer = _ANSWERS[self.path](self.server, body)
         with suppress(OSError):  # the client is gone

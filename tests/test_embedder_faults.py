@@ -163,6 +163,28 @@ def test_searches_and_filling_through_all_faults(
         assert service.vectors()["ok"]
 
 
+@pytest.mark.parametrize("how", ["nan", "400", "500"])
+def test_a_text_that_the_model_fails_at_keeps_no_others_from_their_vectors(
+    models: FaultyModels, engine: Settings, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def fails(handler: Any, answer: dict[str, Any]) -> None:
+        is_hard = any("疑难" in text for text in handler.body["input"])
+        (FAULTS[how] if is_hard else type(handler).send)(handler, answer)
+
+    models.fault = fails
+    hard = [Passage(f"难法{n}", f"疑难之{n}。") for n in range(2)]
+    passages = [*made_up(40), *hard]
+    store(engine, passages)
+    with serving(engine, models.url, monkeypatch) as service:
+        wait_until(lambda: "个段落得不到向量" in service.vectors().get("message", ""), "it is told of")
+        assert any(one.id in service.vectors()["message"] for one in hard)
+        assert counted(service) == all_windows(passages[:40])
+        assert service.ask("拖欠工资")["retrieval_mode"] == "hybrid"
+        models.fault = None
+        service.wait_for_vectors(42)
+        assert counted(service) == all_windows(passages)
+
+
 def test_a_short_deadline_is_not_used_up_by_an_embedder_that_hangs(
     models: FaultyModels, engine: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,18 +202,14 @@ class _Watch:
     def watch(self, sock: socket.socket) -> None:
         with self._lock:
             self._sock = sock
-            if self.is_over:
-                self._hang_up()
+        if self.is_over:
+            self.end()
 
     def end(self) -> None:
         with self._lock:
             self.is_over = True
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._sock is not None:
-            with suppress(OSError):  # closed meanwhile
-                self._sock.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError, AttributeError):  # closed meanwhile, or not open yet
+                self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
 
 
 _watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)

@@ -13,7 +13,7 @@ from service_kit.clients.loop_thread import LoopThread
 from service_kit.deadline import Deadline
 from service_kit.dense.prefixes import Prefixes
 from service_kit.dense.vectors import Matrix, Vector
-from service_kit.errors import DeadlineExceeded, DependencyDown
+from service_kit.errors import DeadlineExceeded, DependencyDown, NoVectors
 
 _NAME = "embedder"
 _BATCH = 32
@@ -22,6 +22,8 @@ _PATIENCE_S = 120.0
 """For one batch of windows: a server that is busy, or a model on a slow machine."""
 _HUNG = 0.95
 """Of the budget for a question: a shorter wait was the caller's own choice, and nothing against the server."""
+_OF_A_TEXT = (400, 413, 422, 500)
+"""Statuses that may be about what was sent: too long, or a model that fails at it."""
 _SHORTEST = 1e-6
 """Of a vector that points anywhere."""
 
@@ -75,7 +77,8 @@ class ServedEmbedder:
         self._loop.close(self._client.close())
 
     def _ask(self, texts: list[str], seconds: float, hung_s: float = _PATIENCE_S) -> Matrix:
-        """Raises DependencyDown; DeadlineExceeded when it took `seconds`, and these are less than `hung_s`."""
+        """Raises DependencyDown; NoVectors, which may be the texts' fault; DeadlineExceeded when it took `seconds` and
+        these are less than `hung_s`."""
         future = self._loop.start(self._rows(texts, seconds))
         try:
             return _matrix(future.result(seconds), len(texts))
@@ -86,10 +89,13 @@ class ServedEmbedder:
             raise self._down(late) from None
         except CancelledError:
             raise self._down("已关闭 / closed") from None
-        except openai.OpenAIError as error:
+        except openai.APIStatusError as error:
+            told = self._down(f"{type(error).__name__}: {error}"[:300])
+            raise (_no_vectors(told) if error.status_code in _OF_A_TEXT else told) from None
+        except openai.APIConnectionError as error:
             raise self._down(f"{type(error).__name__}: {error}"[:300]) from None
         except Exception as error:  # noqa: BLE001  # whatever a foreign server sends
-            raise self._down(f"不是向量 / no vectors ({error})"[:300]) from None
+            raise _no_vectors(self._down(f"不是向量 / no vectors ({error})"[:300])) from None
         finally:
             future.cancel()
 
@@ -104,6 +110,10 @@ class ServedEmbedder:
 
     def _down(self, reason: str) -> DependencyDown:
         return down(_NAME, self._url, reason, OPEN_FOR_S)
+
+
+def _no_vectors(error: DependencyDown) -> NoVectors:
+    return NoVectors(error.words.zh, error.words.en, retry_after=error.retry_after, details=error.details)
 
 
 def _matrix(rows: list[Any], count: int) -> Matrix:
