@@ -192,10 +192,13 @@ def test_a_short_deadline_is_not_used_up_by_an_embedder_that_hangs(
     with serving(engine, models.url, monkeypatch) as service:
         service.wait_for_vectors(5)
         models.fault = hangs
-        answer = service.client.post("/", json={"question": "拖欠工资"}, headers={"X-Deadline": "3"})
+        asked = len(models.seen)
+        body = {"question": "拖欠工资", "more": ["工资拖欠", "不得拖欠"]}
+        answer = service.client.post("/", json=body, headers={"X-Deadline": "3"})
         assert answer.status_code == 200, answer.text
-        assert answer.get_json()["retrieval_mode"] == "lexical"
-        assert list(answer.get_json()["skipped"]) == ["dense"]
+        for one in (answer.get_json(), *answer.get_json()["more"]):
+            assert (one["retrieval_mode"], list(one["skipped"])) == ("lexical", ["dense"])
+        assert len(models.seen) == asked + 1  # further questions do not wait for it again
 
 
 def test_closing_cuts_off_an_embedder_that_hangs(

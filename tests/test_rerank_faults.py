@@ -175,3 +175,16 @@ def test_a_short_deadline_is_not_used_up_by_a_reranker_that_hangs(models: Faulty
     answer = ask(settings, {"X-Deadline": "3"})
     assert answer["retrieval_mode"] == "lexical"
     assert answer["skipped"].keys() == {"rerank"}
+
+
+def test_further_questions_do_not_wait_for_it_again(models: FaultyModels, engine: Settings) -> None:
+    fill(engine, [Passage("预算法", "预算经人民代表大会批准。")])
+    models.fault = hangs
+    settings = engine.model_copy(update={"reranker": "local", "rerank_url": models.url, "rerank_budget_s": 0.3})
+    body = {"question": "预算批准", "more": ["谁批准预算", "预算经谁批准"]}
+    answer = create_app(settings).test_client().post("/", json=body).get_json()
+    assert len(models.seen) == 1
+    for one in (answer, *answer["more"]):
+        assert one["hits"]
+        assert one["retrieval_mode"] == "lexical"
+        assert one["skipped"].keys() == {"rerank"}
