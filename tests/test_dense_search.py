@@ -55,7 +55,7 @@ class Service:
 
     def ask(self, question: str = QUESTION, **body: Any) -> dict[str, Any]:
         with self.client.post("/", json={"question": question, "top_k": 1, **body}) as answer:  # closed: none in flight
-            assert answer.status_code == 200, answer.text
+            assert answer.status_code == 200, answer.get_data(as_text=True)
             loaded: dict[str, Any] = answer.get_json()
             return loaded
 
