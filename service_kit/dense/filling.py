@@ -85,9 +85,9 @@ def _made(embedder: Embedder, passages: Sequence[Passage]) -> tuple[dict[str, Ma
     from theirs. Raises NoVectors when there are none for any."""
     try:
         return _embedded(embedder, passages), {}
-    except NoVectors:
+    except NoVectors as error:
         if len(passages) == 1:
-            raise
+            raise _refusal({passages[0].id: error}) from None
     made: dict[str, Matrix] = {}
     without: dict[str, NoVectors] = {}
     for one in passages:
@@ -96,7 +96,7 @@ def _made(embedder: Embedder, passages: Sequence[Passage]) -> tuple[dict[str, Ma
         except NoVectors as error:
             without[one.id] = error
     if not made:
-        raise next(iter(without.values()))
+        raise _refusal(without)
     _check_lengths(made.values())
     return made, without
 
