@@ -17,6 +17,7 @@ from service_kit.errors import IndexUnavailable
 from service_kit.passages import NO_FILTERS, Filters, Hit, PassageReader, open_reader
 from service_kit.settings import Settings
 from service_kit.web import Body, Check, create_base_app, current_deadline, read_body, registry_of
+from service_kit.words import Lang, Words
 
 MAX_TOP_K = 100
 MOST_QUESTIONS = 8
@@ -73,8 +74,12 @@ def create_app(settings: Settings) -> Flask:
         body = read_body(SearchBody)
         filters = body.filters.filters() if body.filters else NO_FILTERS
 
+        skipped: dict[str, Words] = {}  # what one question waited for in vain, the next ones do not wait for again
+
         def found_for(question: str) -> Found:
-            found = searcher.search(question, body.top_k or settings.top_k, current_deadline(), filters)
+            top_k = body.top_k or settings.top_k
+            found = searcher.search(question, top_k, current_deadline(), filters, without=skipped)
+            skipped.update(found.skipped)
             metrics.count(found)
             return found
 
@@ -87,13 +92,12 @@ def create_app(settings: Settings) -> Flask:
             "retrieval_mode": found.mode,
             "trace_id": g.request_id,
         }
-        if found.skipped:
-            answer["skipped"] = {stage: words.to(settings.lang) for stage, words in found.skipped.items()}
+        answer |= _without(found, settings.lang)
         if body.explain:
             answer["explain"] = [explain(one, found.idf) for one in found.hits]
         if body.more is not None:
             answer["more"] = [
-                {"hits": _shown(one), "idf": dict(one.idf), "retrieval_mode": one.mode}
+                {"hits": _shown(one), "idf": dict(one.idf), "retrieval_mode": one.mode, **_without(one, settings.lang)}
                 for one in map(found_for, body.more)
             ]
         return answer
@@ -114,6 +118,10 @@ def _passed(reader: PassageReader) -> dict[str, Any]:
     if failed := next((one for one in probes if not one["ok"]), None):
         raise IndexUnavailable(failed["message"], failed["message"])
     return {"probes": [one["name"] for one in probes]}
+
+
+def _without(found: Found, lang: Lang) -> dict[str, Any]:
+    return {"skipped": {stage: words.to(lang) for stage, words in found.skipped.items()}} if found.skipped else {}
 
 
 def _shown(found: Found) -> list[dict[str, Any]]:

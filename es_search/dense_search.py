@@ -59,7 +59,8 @@ class Meaning:
         if problem:
             raise problem
         done, total = self.progress()
-        return {"embedder": self._name, "passages": total, "with_vectors": done}
+        waits = {"made_elsewhere": True} if self._keeper and self._keeper.elsewhere else {}
+        return {"embedder": self._name, "passages": total, "with_vectors": done, **waits}
 
     def close(self) -> None:
         if self._keeper:

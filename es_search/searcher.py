@@ -1,9 +1,9 @@
 """How a question is searched: by words, by meaning, both weighed together, the best ones read again."""
 
 import logging
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from es_search.fusion import Weights
@@ -74,16 +74,25 @@ class Searcher:
         # Reciprocal ranks are no shares: how near two of them are says nothing.
         self._near = settings.authority if self._weights is not None or dense is None else 0.0
 
-    def search(self, question: str, top_k: int, deadline: Deadline, filters: Filters = NO_FILTERS) -> Found:
-        """The `top_k` best passages that `filters` allow.
+    def search(
+        self,
+        question: str,
+        top_k: int,
+        deadline: Deadline,
+        filters: Filters = NO_FILTERS,
+        *,
+        without: Mapping[str, Words] = MappingProxyType({}),
+    ) -> Found:
+        """The `top_k` best passages that `filters` allow. The stages `without` are not tried, for the reasons given.
 
         Raises:
             IndexUnavailable: as PassageReader.
             DeadlineExceeded: it has passed.
         """
-        skipped = dict(self._skipped)
-        dense = self._filled(skipped)
-        alone = dense is None and self._reranker is None
+        skipped = {**self._skipped, **without}
+        dense = None if "dense" in skipped else self._filled(skipped)
+        reranker = None if "rerank" in skipped else self._reranker
+        alone = dense is None and reranker is None
         depth = top_k + (NEIGHBOURS if self._near else 0) if alone else max(DEPTH, top_k)
         result = self._reader.search(question, depth, filters)
         hits: Mapping[str, Hit] = {hit.id: hit for hit in result.hits}
@@ -102,11 +111,11 @@ class Searcher:
             order, worth = list(scores), scores
             ranks |= {"dense": candidates.by_meaning, "fused": {one: n for n, one in enumerate(order, 1)}}
         judged = len(order)  # of these the last stage has said how well they match
-        if self._reranker and order:
+        if reranker and order:
             named = [one for one in order if hits[one].exact]
             head = [one for one in order if not hits[one].exact][: self._settings.rerank_depth]
             texts = {one: hits[one].passage.content for one in head}
-            again = rerank(self._reranker, question, texts, self._settings.rerank_budget_s, deadline)
+            again = rerank(reranker, question, texts, self._settings.rerank_budget_s, deadline)
             if again.skipped:
                 skipped["rerank"] = again.skipped
             if again.scores:
@@ -146,16 +155,16 @@ class Searcher:
     ) -> Candidates | None:
         """None, and in `skipped` why, when words have to do."""
         try:
-            limit = deadline.sooner(self._settings.embed_budget_s)
+            limit = deadline.share(self._settings.embed_budget_s)
             return gather(self._reader, dense, question, by_words, filters=filters, deadline=limit)
         except NotYet as error:
             skipped["dense"] = error.words
         except YijuError as error:
             logger.warning("searched by words only: %s", error)
             skipped["dense"] = error.words
-        except sqlite3.Error as error:
+        except Exception as error:  # a damaged file, a defect: words can be searched all the same
             logger.exception("searched by words only")
-            skipped["dense"] = Words(f"向量读不了：{error}", f"The vectors can not be read: {error}")
+            skipped["dense"] = Words(f"向量用不了：{error}", f"The vectors can not be used: {error}")
         return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from service_kit.errors import DeadlineExceeded, InvalidRequest
 
 _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?")
+SHARE = 0.75
 HEADER = "X-Deadline"
 """Seconds that the caller gives, as a decimal number."""
 
@@ -52,6 +53,11 @@ class Deadline:
     def sooner(self, seconds: float) -> "Deadline":
         """This deadline or the one `seconds` from now, whichever comes first."""
         return Deadline(min(self.at, time.monotonic() + seconds))
+
+    def share(self, seconds: float) -> "Deadline":
+        """For a part of the work that can be done without: `seconds` from now, or when SHARE of what is left is over,
+        so that there is time to go on without it. Raises DeadlineExceeded when nothing is left."""
+        return self.sooner(min(seconds, SHARE * self.remaining()))
 
 
 def _passed() -> DeadlineExceeded:

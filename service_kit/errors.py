@@ -14,7 +14,8 @@
     ├── DeadlineExceeded
     ├── DependencyDown
     │   ├── ModelUnavailable
-    │   └── IndexUnavailable
+    │   ├── IndexUnavailable
+    │   └── NoVectors
     ├── VectorsMismatch
     ├── GenerationFailed
     ├── ClientGone
@@ -154,6 +155,10 @@ class IndexUnavailable(DependencyDown):
     """The passage index is missing, empty or unusable; the message says how to build it."""
 
     code = "index_unavailable"
+
+
+class NoVectors(DependencyDown):
+    """The embedder answers, but with no vectors of these texts; of others it may."""
 
 
 class VectorsMismatch(YijuError):

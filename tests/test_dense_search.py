@@ -54,10 +54,10 @@ class Service:
         self.client = create_app(settings).test_client()
 
     def ask(self, question: str = QUESTION, **body: Any) -> dict[str, Any]:
-        answer = self.client.post("/", json={"question": question, "top_k": 1, **body})
-        assert answer.status_code == 200, answer.text
-        loaded: dict[str, Any] = answer.get_json()
-        return loaded
+        with self.client.post("/", json={"question": question, "top_k": 1, **body}) as answer:  # closed: none in flight
+            assert answer.status_code == 200, answer.get_data(as_text=True)
+            loaded: dict[str, Any] = answer.get_json()
+            return loaded
 
     def vectors(self) -> dict[str, Any]:
         shown: dict[str, Any] = self.client.get("/readyz").get_json()["dependencies"]["vectors"]

@@ -3,8 +3,10 @@
 import json
 import logging
 import socket
+import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from typing import Any, cast
 
 import pybreaker
@@ -126,7 +128,7 @@ class ServiceClient:
         headers = self._headers | {"X-Request-ID": request_id.get(), deadlines.HEADER: deadlines.to_header(seconds)}
         # Chinese as it is: escaped, it would be twice as long and break the other side's limit.
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
-        with self._translated(seconds):
+        with _watched(seconds) if whole else nullcontext() as watch, self._translated(seconds, watch):
             return cast(
                 HTTPResponse,
                 self._pool.urlopen(
@@ -141,13 +143,13 @@ class ServiceClient:
             )
 
     @contextmanager
-    def _translated(self, seconds: float) -> Iterator[None]:
-        """What urllib3 raises while it waits for at most `seconds`."""
+    def _translated(self, seconds: float, watch: "_Watch | None" = None) -> Iterator[None]:
+        """What urllib3 raises while it waits for at most `seconds`, of a whole answer by `watch`."""
         try:
             yield
         except (HTTPError, OSError) as error:
             current_stop.get().check()
-            if isinstance(error, ReadTimeoutError):
+            if isinstance(error, ReadTimeoutError) or (watch and watch.is_over):
                 raise self._late(seconds) from None
             reason = getattr(error, "reason", None) or error
             raise down(self.name, self.url, type(reason).__name__, OPEN_FOR_S) from error
@@ -188,10 +190,52 @@ class ServiceClient:
         return down(self.name, self.url, message, pause)
 
 
+class _Watch:
+    """Hangs up when the time for a whole answer is over. A connection's own limit is that of each wait: an answer that
+    trickles in would never reach it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sock: socket.socket | None = None
+        self.is_over = False
+
+    def watch(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._sock = sock
+        if self.is_over:
+            self.end()
+
+    def end(self) -> None:
+        with self._lock:
+            self.is_over = True
+            with suppress(OSError, AttributeError):  # closed meanwhile, or not open yet
+                self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
+
+
+_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
+"""Of the call that this context makes."""
+
+
+@contextmanager
+def _watched(seconds: float) -> Iterator[_Watch]:
+    watch = _Watch()
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), watch.end)
+    timer.daemon = True
+    timer.start()
+    before = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(before)
+        timer.cancel()
+
+
 class _HangsUp:
-    """A connection that gives up waiting for an answer when its context's turn is stopped."""
+    """A connection that gives up waiting for an answer when its context's turn is stopped, or its time is over."""
 
     def getresponse(self) -> Any:
+        if watch := _watch.get():
+            watch.watch(self.sock)  # type: ignore[attr-defined]
         with current_stop.get().waking(self._hang_up):
             return super().getresponse()  # type: ignore[misc]
 
@@ -236,7 +280,7 @@ def _lines(response: HTTPResponse) -> Iterator[bytes]:
 def _json(data: bytes) -> Any:
     try:
         return json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -37,6 +37,7 @@ def choose_embedder(settings: Settings) -> "Embedder | None":
 
     prefixes = prefixes_of(settings.embed_model, settings.query_prefix, settings.passage_prefix)
     if name == "local":
-        return ServedEmbedder(f"{settings.address('llm').url}/v1", settings.embed_model, prefixes, settings.own_key)
-    key = settings.embed_key.get_secret_value() if settings.embed_key else None
-    return ServedEmbedder(settings.embed_url or "", settings.embed_model, prefixes, key)
+        url, key = f"{settings.address('llm').url}/v1", settings.own_key
+    else:
+        url, key = settings.embed_url or "", settings.embed_key.get_secret_value() if settings.embed_key else None
+    return ServedEmbedder(url, settings.embed_model, prefixes, key, budget_s=settings.embed_budget_s)

@@ -46,12 +46,14 @@ class ElasticVectors:
         self._facts = Facts(None, 0)
         self._read_at = -_FRESH_S
 
-    def check_identity(self, identity: str) -> None:
+    def check_identity(self, identity: str, dimension: int | None = None) -> None:
         if time.monotonic() - self._read_at > _FRESH_S:
             self.refresh()
         stored, wanted = self._facts.identity, full_identity(identity)
         if stored is not None and stored != wanted:
             raise of_another_model(stored, wanted)
+        if dimension is not None and self._facts.dimension not in (0, dimension):
+            raise of_another_length(identity, dimension, self._facts.dimension)
 
     def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
         if not self._facts.dimension:
@@ -82,10 +84,8 @@ class ElasticVectors:
         with calling(self._alias):
             self._lease.renew()
             self.refresh()
-            self.check_identity(identity)
             dimension = next(iter(passages.values())).shape[1]
-            if self._facts.dimension not in (0, dimension):
-                raise of_another_length(identity, dimension, self._facts.dimension)
+            self.check_identity(identity, dimension)
             if not self._facts.dimension:
                 facts = Facts(full_identity(identity), dimension)
                 self._client.indices.put_mapping(index=self._alias, **requests.mapping(facts))

@@ -28,8 +28,8 @@ class EmbeddedVectors:
         self._data = data
         self._settled_at = -_SETTLE_S
 
-    def check_identity(self, identity: str) -> None:
-        self.store.check_identity(identity)
+    def check_identity(self, identity: str, dimension: int | None = None) -> None:
+        self.store.check_identity(identity, dimension)
 
     def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
         deadline.remaining()

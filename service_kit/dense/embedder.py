@@ -23,7 +23,8 @@ class Embedder(Protocol):
         """
 
     def embed_passages(self, texts: Sequence[str]) -> Matrix:
-        """The vectors of windows, in their order; takes as long as it takes. Raises DependencyDown as above."""
+        """The vectors of windows, in their order; takes as long as it takes. Raises DependencyDown as above; NoVectors
+        where others of the texts may have vectors."""
 
     def close(self) -> None:
         """Let go of connections."""

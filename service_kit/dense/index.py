@@ -16,7 +16,7 @@ from service_kit.dense.filling import Source, fill, sweep
 from service_kit.dense.vector_index import Near, VectorIndex
 from service_kit.dense.vectors import Vector
 from service_kit.dense.windows import ends
-from service_kit.errors import IndexUnavailable, YijuError
+from service_kit.errors import IndexUnavailable, VectorsMismatch, YijuError
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ _STILL_S = 60.0
 """Without a commit of words, after which the vectors of passages that are gone are taken out."""
 _PAUSE_BESIDE_OTHERS_S = 5.0
 """While another process makes the vectors."""
+_GRACE_S = 2.0
+"""For the batch in hand when the service ends."""
 _TURN_S = 0.0005
 """For so long a thread keeps the interpreter while another one waits for it; Python's own 5 ms are as long as a search,
 which has to ask for it several times."""
@@ -66,13 +68,23 @@ class DenseIndex:
             known = self._cache.get(question)
             if known is not None:
                 self._cache.move_to_end(question)
-                return known
+        if known is not None and self._is_of_their_length(known):
+            return known
         vector = self.embedder.embed_query(question, deadline)
+        # A server that was started anew may have another model under the same name.
+        self.vectors.check_identity(self.embedder.identity, len(vector))
         with self._lock:
             self._cache[question] = vector
             if len(self._cache) > _CACHED_QUESTIONS:
                 self._cache.popitem(last=False)
         return vector
+
+    def _is_of_their_length(self, vector: Vector) -> bool:
+        try:
+            self.vectors.check_identity(self.embedder.identity, len(vector))
+        except VectorsMismatch:  # all were dropped since, and made with a longer or shorter one
+            return False
+        return True
 
     def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
         """See `VectorIndex.near`."""
@@ -92,12 +104,16 @@ class Keeper:
         """When it was, until the gone ones are taken out."""
         self.done, self.total = 0, 0
         self.problem: YijuError | None = None
+        self.elsewhere = False
+        """Another process makes the vectors."""
         self._thread = threading.Thread(target=self._run, name="vectors", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Ends after the batch in hand."""
+        """Ends after the batch in hand; an embedder that hangs is cut off."""
         self._closing.set()
+        self._thread.join(_GRACE_S)
+        self._dense.embedder.close()
         self._thread.join(30)
 
     def _run(self) -> None:
@@ -128,6 +144,11 @@ class Keeper:
         if version == self._filled_version and not due:
             return True
         with vectors.filling(wait=False) as mine:
+            if self.elsewhere is mine:
+                logger.info(
+                    "vectors: made %s", "here" if mine else "by another es_search until it shows no sign of life"
+                )
+            self.elsewhere = not mine
             if not mine:
                 wanted = self._source.ids()
                 self._progress(len(wanted & vectors.passages()), len(wanted))

@@ -61,13 +61,14 @@ class Nearest:
         self._state = _State(None, None, 0, Block.empty(0), Block.empty(0))
 
     def search(self, question: Vector, count: int) -> dict[str, Likeness]:
-        """The passages of about the `count` nearest windows, each with the best of these."""
+        """The passages of about the `count` nearest windows, each with the best of these. None while vectors of another
+        length, of which all were dropped and made anew, have not been taken in."""
         state = self._state
         found: dict[str, Likeness] = {}
-        if state.index is not None:
+        if state.index is not None and state.block.dimension == len(question):
             keys = state.index.search(to_int8(question), min(count, len(state.block)), threads=1).keys
             found = state.block.likeness(state.block.at_keys(keys), question)
-        if len(state.tail):
+        if len(state.tail) and state.tail.dimension == len(question):
             scores = state.tail.matrix @ question
             best = np.argpartition(-scores, count)[:count] if len(scores) > count else np.arange(len(scores))
             found = _better(found, state.tail.likeness(best, question))
@@ -76,7 +77,7 @@ class Nearest:
     def likeness(self, question: Vector, passages: Sequence[str]) -> dict[str, Likeness]:
         """Of these passages, those that have vectors."""
         state = self._state
-        blocks = [block for block in (state.block, state.tail) if len(block)]
+        blocks = [one for one in (state.block, state.tail) if len(one) and one.dimension == len(question)]
         return _better(*(block.likeness(block.of_passages(passages), question) for block in blocks))
 
     def refresh(self) -> None:

@@ -65,11 +65,13 @@ class VectorStore:
         """Numbers of a vector; 0 while there is none."""
         return int(self._fact("dimension") or 0)  # never remembered: another process may drop all
 
-    def check_identity(self, identity: str) -> None:
-        """Raises VectorsMismatch when the vectors here are another model's."""
+    def check_identity(self, identity: str, dimension: int | None = None) -> None:
+        """Raises VectorsMismatch when the vectors here are another model's, or not of `dimension` numbers."""
         stored = self._fact("identity")
         if stored is not None and stored != full_identity(identity):
             raise of_another_model(stored, full_identity(identity))
+        if dimension is not None and (length := self.dimension) not in (0, dimension):
+            raise of_another_length(identity, dimension, length)
 
     def add(self, identity: str, passages: Mapping[str, Matrix]) -> None:
         """Store passages' windows, by passage id, as one transaction; a passage that is there already stays as it is.
@@ -79,10 +81,8 @@ class VectorStore:
         """
         if not passages:
             return
-        self.check_identity(identity)
         dimension = next(iter(passages.values())).shape[1]
-        if self.dimension not in (0, dimension):
-            raise of_another_length(identity, dimension, self.dimension)
+        self.check_identity(identity, dimension)
         rows = [(one, n, to_bytes(vector)) for one, matrix in passages.items() for n, vector in enumerate(matrix)]
         with self._lock, self._db:
             self._db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (full_identity(identity),))

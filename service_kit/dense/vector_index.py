@@ -36,8 +36,8 @@ class VectorIndex(Protocol):
     raise DependencyDown where a server keeps the vectors.
     """
 
-    def check_identity(self, identity: str) -> None:
-        """Raises VectorsMismatch when the vectors here are another model's."""
+    def check_identity(self, identity: str, dimension: int | None = None) -> None:
+        """Raises VectorsMismatch when the vectors here are another model's, or not of `dimension` numbers."""
 
     def near(self, question: Vector, count: int, given: Sequence[str], deadline: Deadline) -> Near:
         """The `count` passages nearest to a question, and what it is to the `given` ones. Raises DeadlineExceeded."""
