@@ -85,3 +85,12 @@ def test_weigh_keeps_the_rarest_terms() -> None:
     assert len(known) == MAX_TERMS == len(weighed) - len(known)
     assert max(term.frequency for term in known) == MAX_TERMS - 1
     assert next(term.repeats for term in known if term.term == "often") == MAX_REPEATS
+
+
+def test_passages_are_stored_in_small_blocks(settings: Settings) -> None:
+    """tantivy keeps the setting over commits; searches by words and meaning read many passages."""
+    with closing(open_writer(settings)) as writer:
+        writer.upsert([Passage("甲", "债务。")])
+        writer.commit()
+    (meta,) = settings.data.rglob("meta.json")
+    assert json.loads(meta.read_text())["index_settings"]["docstore_blocksize"] == 4096

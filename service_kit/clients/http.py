@@ -3,10 +3,8 @@
 import json
 import logging
 import socket
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from contextvars import ContextVar
 from typing import Any, cast
 
 import pybreaker
@@ -17,6 +15,7 @@ from urllib3.response import HTTPResponse
 
 from service_kit import deadline as deadlines
 from service_kit.clients.breaker import CONNECT_TIMEOUT_S, OPEN_FOR_S, down, make_breaker, retry_after
+from service_kit.clients.watch import Watch, current_watch, watched
 from service_kit.deadline import Deadline
 from service_kit.errors import (
     ContextTooLong,
@@ -128,7 +127,7 @@ class ServiceClient:
         headers = self._headers | {"X-Request-ID": request_id.get(), deadlines.HEADER: deadlines.to_header(seconds)}
         # Chinese as it is: escaped, it would be twice as long and break the other side's limit.
         body = None if payload is None else json.dumps(payload, ensure_ascii=False).encode()
-        with _watched(seconds) if whole else nullcontext() as watch, self._translated(seconds, watch):
+        with watched(seconds) if whole else nullcontext() as watch, self._translated(seconds, watch):
             return cast(
                 HTTPResponse,
                 self._pool.urlopen(
@@ -143,7 +142,7 @@ class ServiceClient:
             )
 
     @contextmanager
-    def _translated(self, seconds: float, watch: "_Watch | None" = None) -> Iterator[None]:
+    def _translated(self, seconds: float, watch: Watch | None = None) -> Iterator[None]:
         """What urllib3 raises while it waits for at most `seconds`, of a whole answer by `watch`."""
         try:
             yield
@@ -190,52 +189,12 @@ class ServiceClient:
         return down(self.name, self.url, message, pause)
 
 
-class _Watch:
-    """Hangs up when the time for a whole answer is over. A connection's own limit is that of each wait: an answer that
-    trickles in would never reach it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sock: socket.socket | None = None
-        self.is_over = False
-
-    def watch(self, sock: socket.socket) -> None:
-        with self._lock:
-            self._sock = sock
-        if self.is_over:
-            self.end()
-
-    def end(self) -> None:
-        with self._lock:
-            self.is_over = True
-            with suppress(OSError, AttributeError):  # closed meanwhile, or not open yet
-                self._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
-
-
-_watch: ContextVar[_Watch | None] = ContextVar("watch", default=None)
-"""Of the call that this context makes."""
-
-
-@contextmanager
-def _watched(seconds: float) -> Iterator[_Watch]:
-    watch = _Watch()
-    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), watch.end)
-    timer.daemon = True
-    timer.start()
-    before = _watch.set(watch)
-    try:
-        yield watch
-    finally:
-        _watch.reset(before)
-        timer.cancel()
-
-
 class _HangsUp:
     """A connection that gives up waiting for an answer when its context's turn is stopped, or its time is over."""
 
     def getresponse(self) -> Any:
-        if watch := _watch.get():
-            watch.watch(self.sock)  # type: ignore[attr-defined]
+        if watch := current_watch.get():
+            watch.look_at(self.sock)  # type: ignore[attr-defined]
         with current_stop.get().waking(self._hang_up):
             return super().getresponse()  # type: ignore[misc]
 
