@@ -119,16 +119,6 @@ def test_swap_and_back(settings: Settings, indices: Indices) -> None:
     assert [one.name for one in indices.all()] == [old.name]
 
 
-def test_the_first_index_is_made_behind_the_alias(settings: Settings, indices: Indices) -> None:
-    made = indices.create("first", serves=True)
-    serving = indices.serving()
-    assert serving is not None
-    assert serving.name == made
-    assert serving.eased
-    assert write(settings, DEBT) == "first"
-    assert [one.name for one in indices.all()] == [made]
-
-
 def test_settings_of_a_killed_fill_are_put_right(settings: Settings, indices: Indices) -> None:
     indices.swap(indices.create("begun"))
     serving = indices.serving()

@@ -109,10 +109,9 @@ class Indices:
             for name, one in found.items()
         }
 
-    def create(self, index_id: str, *, replaces: bool = False, serves: bool = False) -> str:
+    def create(self, index_id: str, *, replaces: bool = False) -> str:
         """A new empty index, not yet behind the alias, with settings for being filled: `settle` ends that. Returns its
-        name. `replaces`: the serving one will be gone, so that the new one's previous is that one's. `serves`: behind
-        the alias at once, where no other is: in one step, which a kill can not part."""
+        name. `replaces`: the serving one will be gone, so that the new one's previous is that one's."""
         indices = self.all()
         number = max((one.number for one in indices), default=0) + 1
         name = f"{self.prefix}{number}"
@@ -121,8 +120,6 @@ class Indices:
         body = index_body(self._form, index_id)
         if previous:
             body["mappings"]["_meta"]["previous"] = previous
-        if serves:
-            body["aliases"] = {self._alias: {}}
         with calling(self._alias):
             try:
                 self._client.indices.create(index=name, **body)

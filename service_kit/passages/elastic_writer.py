@@ -115,9 +115,8 @@ class ElasticWriter:
         if serving and self._indices.is_usable(serving):
             return serving.name, serving.meta["index_id"], serving.eased, False
         index_id = uuid.uuid4().hex
-        name = self._indices.create(index_id, serves=serving is None)
-        if serving:
-            self._indices.swap(name)
+        name = self._indices.create(index_id)
+        self._indices.swap(name)
         return name, index_id, True, True
 
     def _open_bulk(self) -> Bulk[Passage | str]:
