@@ -49,8 +49,8 @@ def index_body(index: str) -> dict[str, Any]:
         "settings": {
             "number_of_shards": 1,
             "auto_expand_replicas": "0-1",
+            "refresh_interval": "5s",
             # Each refresh writes a segment, and each segment has a graph of its own that every search goes through.
-            "refresh_interval": "30s",
             "merge.policy.segments_per_tier": 4,
             "merge.policy.max_merge_at_once": 4,
         },
