@@ -1,7 +1,7 @@
 """The serial engine's queue: one at a time, nobody waits for nothing, a failure is one request's own."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,25 +37,25 @@ def gate(serial_engine: SerialEngine) -> Iterator[Gate]:
     wait_until(lambda: serial_engine.load() == Load(0, 0), "the engine is idle")
 
 
-def test_a_cancelled_answer_ends_within_one_step(serial_engine: SerialEngine, gate: Gate) -> None:
-    generation = serial_engine.begin(ask(temperature=1.0, seed=1, max_tokens=400))
+def ends_within_one_step(engine: SerialEngine, gate: Gate, end: Callable[[], object]) -> None:
+    """After three steps of the answer under way it is ended by `end`."""
     gate.open(3)
     wait_until(lambda: gate.steps == 3, "three steps")
-    generation.cancel()
+    end()
     gate.open(100)
-    wait_until(lambda: serial_engine.load().running == 0, "the serial_engine is free")
+    wait_until(lambda: engine.load().running == 0, "the engine is free")
     assert gate.steps <= 4
+
+
+def test_a_cancelled_answer_ends_within_one_step(serial_engine: SerialEngine, gate: Gate) -> None:
+    generation = serial_engine.begin(ask(temperature=1.0, seed=1, max_tokens=400))
+    ends_within_one_step(serial_engine, gate, generation.cancel)
 
 
 def test_a_client_that_hangs_up_ends_its_answer_within_one_step(serial_engine: SerialEngine, gate: Gate) -> None:
     gone = threading.Event()
     serial_engine.begin(Request("x", Sampling(max_tokens=400), Deadline(), gone.is_set))
-    gate.open(3)
-    wait_until(lambda: gate.steps == 3, "three steps")
-    gone.set()
-    gate.open(100)
-    wait_until(lambda: serial_engine.load().running == 0, "the serial_engine is free")
-    assert gate.steps <= 4
+    ends_within_one_step(serial_engine, gate, gone.set)
 
 
 def test_a_deadline_ends_an_answer_under_way(serial_engine: SerialEngine, gate: Gate) -> None:
@@ -63,7 +63,7 @@ def test_a_deadline_ends_an_answer_under_way(serial_engine: SerialEngine, gate: 
     with pytest.raises(DeadlineExceeded):
         list(generation)
     gate.open(100)
-    wait_until(lambda: serial_engine.load().running == 0, "the serial_engine is free")
+    wait_until(lambda: serial_engine.load().running == 0, "the engine is free")
     assert gate.steps == 1
 
 
