@@ -105,8 +105,12 @@ def index(settings: Settings, bench: Path | None) -> dict[str, str]:
         laws = read_lines(bench / "law.passages.jsonl.xz")
         lines = [law for law in laws if not law["title"].startswith(OWN_LAWS)]
         articles = random.Random(0).sample(lines, ARTICLES)  # noqa: S311  # the same articles on every run
+    wanted = [*passages, *(Passage(line["title"], line["text"]) for line in articles)]
     with closing(open_writer(settings)) as writer:
-        writer.upsert([*passages, *(Passage(line["title"], line["text"]) for line in articles)])
+        writer.upsert(wanted)
+        writer.commit()
+        with closing(open_reader(settings)) as reader:  # of an index that was kept, what is no sample any more
+            writer.delete(reader.ids() - {passage.id for passage in wanted})
         writer.commit()
     if settings.embedder_name != "none":
         make_vectors(settings)
