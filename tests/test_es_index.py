@@ -301,7 +301,7 @@ def test_status(settings: Settings, texts: Path) -> None:
 def test_untouched_files_are_not_read(settings: Settings, texts: Path) -> None:
     first = index_directory(settings, str(texts))
     write(texts, {"a.txt": "甲题\n改文", "new.txt": "新题\n新文"})
-    untouched = [Path("a.txt"), Path("new.txt"), Path("gone.txt")]
+    untouched = ["a.txt", "new.txt", "gone.txt"]
     report = index_directory(settings, str(texts), untouched=untouched, untouched_in=first.index_id)
     assert counts(report) == (1, 0, 2, 0, 0)
     assert set(indexed(settings)) == {"甲文", "乙文", "新文"}
