@@ -59,7 +59,7 @@ def rebuild(
                 manifest.reset(writer.index_id)
                 for root, listing in listings.items():
                     run = Run(manifest, writer, root, partial(_earlier, reader, known[root]))
-                    run.store(progress(listing.files), ())
+                    run.store(listing.files, (), progress)
                     run.finish(listing)
                     reports.append(run.report)
                     _refuse_gaps(run.report, known[root].keys() & {*listing.files} - manifest.files(root).keys())

@@ -1,6 +1,6 @@
 """Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -24,6 +24,9 @@ COMMIT = 50_000
 """Stored passages from which on a commit is due: until then nothing is seen, and a killed run does it again. At a
 commit reading waits for the engine, so there are few."""
 COMMIT_BYTES = 64_000_000
+NEARLY_ALL = 0.8
+"""Share of the files after which the engine is told that a commit comes: what it does for that takes about as long as
+the rest of the files."""
 
 Progress = Callable[[Iterable[str]], Iterable[str]]
 
@@ -67,7 +70,7 @@ def index_directory(
             refuse_to_lose(settings)
         run = Run(manifest, writer, root)
         run.match_manifest_with_index(settings.data, ids)
-        run.store(progress(listing.files), untouched if untouched_in == writer.index_id else ())
+        run.store(listing.files, untouched if untouched_in == writer.index_id else (), progress)
         run.finish(listing)
         return run.report
 
@@ -150,14 +153,17 @@ class Run:
         self._writer.commit()
         self._manifest.reset(index_id)
 
-    def store(self, files: Iterable[str], untouched: Collection[str]) -> None:
+    def store(self, files: Sequence[str], untouched: Collection[str], progress: Progress = iter) -> None:
         """Read all files but the untouched ones and store what is new or changed. The engine may take up a batch while
         the next one is read; the manifest is told at each commit."""
         known = self._known = self._manifest.files(self._directory)
         kept = known.keys() & set(untouched)
         self.report.unchanged += len(kept)
         batch = _Batch(min(FIRST_BATCH, BATCH))
-        for file in files:
+        nearly_last = int(NEARLY_ALL * len(files))
+        for number, file in enumerate(progress(files)):
+            if number == nearly_last:
+                self._writer.begin_commit()
             if file in kept:
                 continue
             if (passage := self._read(file, known.get(file))) is not None:
