@@ -1,5 +1,6 @@
 """The record of which file holds which passage, where runs of es_index do not already test it."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service_kit.errors import DependencyDown
-from service_kit.passages.manifest import Manifest
+from service_kit.passages.manifest import FILE_NAME, Manifest
 
 ROOT, FILE = Path("/documents"), "a.txt"
 
@@ -44,3 +45,15 @@ def test_others_read_while_the_index_commits(manifest: Manifest, tmp_path: Path)
     assert seen == [({FILE: "old"}, ["new"])]
     assert manifest.files(ROOT) == {**many, FILE: "new"}
     assert manifest.pending(ROOT) == ["old"]
+
+
+def test_ids_are_marked_together_and_settled_one_by_one(manifest: Manifest, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as earlier, earlier:  # a row for each, as versions before did
+        earlier.execute("INSERT INTO pending VALUES (?, 'ancient')", (bytes(ROOT),))
+    manifest.mark_pending(ROOT, ["a", "b", "new"])
+    manifest.mark_pending(Path("/others"), ["b"])
+    assert manifest.pending(ROOT) == ["a", "ancient", "b", "new"]
+    assert manifest.ids() == {"old", "a", "ancient", "b", "new"}
+    manifest.settle(ROOT, ["b", "ancient"])
+    assert manifest.pending(ROOT) == ["a", "new"]
+    assert manifest.pending(Path("/others")) == ["b"]
