@@ -157,7 +157,7 @@ def _write(facts: object, file: Path | None) -> None:
         file.write_text(json.dumps(facts, ensure_ascii=False, indent=2), encoding="utf-8")
 
 
-def _progress(files: Iterable[Path]) -> Iterable[Path]:
+def _progress(files: Iterable[str]) -> Iterable[str]:
     on_terminal = sys.stderr.isatty()
     seconds = 0.1 if on_terminal else _SECONDS_BETWEEN_LINES
     return tqdm(files, desc="es_index", unit="file", mininterval=seconds, delay=0 if on_terminal else seconds)

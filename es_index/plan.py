@@ -62,7 +62,7 @@ def plan(
     return report
 
 
-def _held(settings: Settings) -> tuple[dict[Path, dict[Path, str]], bool]:
+def _held(settings: Settings) -> tuple[dict[Path, dict[str, str]], bool]:
     """What the manifest says that each directory holds; and whether there is none of the index that there is."""
     ids = index_ids(settings)
     manifest = peek(settings.data, ids)

@@ -59,7 +59,7 @@ def rebuild(
                 manifest.reset(writer.index_id)
                 for root, listing in listings.items():
                     run = Run(manifest, writer, root, partial(_earlier, reader, known[root]))
-                    run.store(progress(listing.files), ())
+                    run.store(listing.files, (), progress)
                     run.finish(listing)
                     reports.append(run.report)
                     _refuse_gaps(run.report, known[root].keys() & {*listing.files} - manifest.files(root).keys())
@@ -71,7 +71,7 @@ def rebuild(
         return reports
 
 
-def _earlier(reader: PassageReader, known: Mapping[Path, str], file: Path) -> Passage | None:
+def _earlier(reader: PassageReader, known: Mapping[str, str], file: str) -> Passage | None:
     if file not in known:
         return None
     try:
@@ -80,7 +80,7 @@ def _earlier(reader: PassageReader, known: Mapping[Path, str], file: Path) -> Pa
         return None
 
 
-def _refuse_gaps(report: Report, lost: Set[Path]) -> None:
+def _refuse_gaps(report: Report, lost: Set[str]) -> None:
     if not report.whole:
         raise IndexingError(
             f"目录未能完整读取，未启用新索引：{report.directory}",

@@ -1,6 +1,6 @@
 """Brings the index into agreement with one directory. What each step leaves behind when it is killed: `Manifest`."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -24,8 +24,11 @@ COMMIT = 50_000
 """Stored passages from which on a commit is due: until then nothing is seen, and a killed run does it again. At a
 commit reading waits for the engine, so there are few."""
 COMMIT_BYTES = 64_000_000
+NEARLY_ALL = 0.8
+"""Share of the files after which the engine is told that a commit comes: what it does for that takes about as long as
+the rest of the files."""
 
-Progress = Callable[[Iterable[Path]], Iterable[Path]]
+Progress = Callable[[Iterable[str]], Iterable[str]]
 
 _ALLOW_ZH = "，而索引中有来自它的段落；确要全部移除请加 --allow-empty"
 _ALLOW_EN = ", but the index holds passages from it; if they are all to go, add --allow-empty"
@@ -37,7 +40,7 @@ def index_directory(
     *,
     allow_empty: bool = False,
     begin_anew: bool = False,
-    untouched: Collection[Path] = (),
+    untouched: Collection[str] = (),
     untouched_in: str | None = None,
     progress: Progress = iter,
 ) -> Report:
@@ -67,7 +70,7 @@ def index_directory(
             refuse_to_lose(settings)
         run = Run(manifest, writer, root)
         run.match_manifest_with_index(settings.data, ids)
-        run.store(progress(listing.files), untouched if untouched_in == writer.index_id else ())
+        run.store(listing.files, untouched if untouched_in == writer.index_id else (), progress)
         run.finish(listing)
         return run.report
 
@@ -123,16 +126,16 @@ class Run:
         manifest: Manifest,
         writer: PassageWriter,
         directory: Path,
-        earlier: Callable[[Path], Passage | None] = lambda file: None,
+        earlier: Callable[[str], Passage | None] = lambda file: None,
     ) -> None:
         self._manifest = manifest
         self._writer = writer
         self._directory = directory
         self._earlier = earlier
         self._saw_all = True
-        self._known: Mapping[Path, str] = {}  # what the manifest said of this directory before
+        self._known: Mapping[str, str] = {}  # what the manifest said of this directory before
         # Since the last commit: what each file holds, what was stored of it.
-        self._holds: dict[Path, str] = {}
+        self._holds: dict[str, str] = {}
         self._stored: set[str] = set()
         self._waiting_bytes = 0
         self.report = Report(readable_name(directory), index_id=writer.index_id)
@@ -150,14 +153,17 @@ class Run:
         self._writer.commit()
         self._manifest.reset(index_id)
 
-    def store(self, files: Iterable[Path], untouched: Collection[Path]) -> None:
+    def store(self, files: Sequence[str], untouched: Collection[str], progress: Progress = iter) -> None:
         """Read all files but the untouched ones and store what is new or changed. The engine may take up a batch while
         the next one is read; the manifest is told at each commit."""
         known = self._known = self._manifest.files(self._directory)
         kept = known.keys() & set(untouched)
         self.report.unchanged += len(kept)
         batch = _Batch(min(FIRST_BATCH, BATCH))
-        for file in files:
+        nearly_last = int(NEARLY_ALL * len(files))
+        for number, file in enumerate(progress(files)):
+            if number == nearly_last:
+                self._writer.begin_commit()
             if file in kept:
                 continue
             if (passage := self._read(file, known.get(file))) is not None:
@@ -183,7 +189,7 @@ class Run:
             self._settle()
         self.report.passages = self._manifest.passages()
 
-    def _read(self, file: Path, before: str | None) -> Passage | None:
+    def _read(self, file: str, before: str | None) -> Passage | None:
         """The passage to store for a file; None when there is nothing to do. `before`: the id that it had."""
         try:
             passage, readable = read_passage(self._directory, file), True
@@ -256,7 +262,7 @@ class Run:
                 self.report.failed.append(Failure(passage_id, words))
         self._manifest.settle(self._directory, pending)
 
-    def _fail(self, file: Path, fault: UnreadableFile) -> None:
+    def _fail(self, file: str, fault: UnreadableFile) -> None:
         self._saw_all = self._saw_all and not isinstance(fault, UnreachableFile)
         self.report.failed.append(Failure(readable_name(file), fault.words))
 
@@ -275,10 +281,10 @@ class _Batch:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.passages: dict[Path, Passage] = {}
+        self.passages: dict[str, Passage] = {}
         self.size = 0
 
-    def add(self, file: Path, passage: Passage) -> None:
+    def add(self, file: str, passage: Passage) -> None:
         self.passages[file] = passage
         self.size += len(passage.text)
 

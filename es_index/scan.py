@@ -1,10 +1,13 @@
-"""Finds the text files under a directory and reads them, one at a time."""
+"""Finds the text files under a directory and reads them, one at a time.
+
+Files are strings, as `os` gives them: to make, hash and compare as many paths of pathlib takes as long as to read them.
+"""
 
 import errno
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from service_kit.errors import UnreachableFile, UnreadableFile
 from service_kit.passages.passage import Passage
@@ -15,8 +18,8 @@ from service_kit.passages.txt_file import MAX_BYTES, parse, too_large
 class Listing:
     """The files under a directory, by path relative to it, sorted; and the sub-directories that could not be listed."""
 
-    files: tuple[Path, ...]
-    faults: tuple[tuple[Path, UnreadableFile], ...]
+    files: tuple[str, ...]
+    faults: tuple[tuple[str, UnreadableFile], ...]
 
     @property
     def whole(self) -> bool:
@@ -28,21 +31,21 @@ def list_files(directory: Path) -> Listing:
     """All `*.txt` (in any case) at any depth. Hidden files and directories are left out, links to directories not
     followed."""
     files: list[str] = []
-    faults: list[tuple[Path, UnreadableFile]] = []
+    faults: list[tuple[str, UnreadableFile]] = []
 
     def keep(error: OSError) -> None:
-        faults.append((Path(error.filename).relative_to(directory), _unreachable(error)))
+        faults.append((os.path.relpath(error.filename, directory), _unreachable(error)))
 
     for parent, children, names in os.walk(directory, onerror=keep):
         children[:] = [name for name in children if not name.startswith(".")]
         below = os.path.relpath(parent, directory)
         under = "" if below == os.curdir else below + os.sep
         files += [under + name for name in names if name.lower().endswith(".txt") and not name.startswith(".")]
-    return Listing(tuple(map(Path, sorted(files, key=os.fsencode))), tuple(faults))
+    return Listing(tuple(sorted(files, key=os.fsencode)), tuple(faults))
 
 
-def read_passage(directory: Path, file: Path) -> Passage:
-    """The passage in one file.
+def read_passage(directory: Path, file: str) -> Passage:
+    """The passage in one file, given by its path below the directory.
 
     Raises:
         UnreachableFile: it can not be opened.
@@ -55,7 +58,7 @@ def read_passage(directory: Path, file: Path) -> Passage:
     return parse(data, readable_name(file))
 
 
-def _read(directory: Path, file: Path) -> bytes:
+def _read(directory: Path, file: str) -> bytes:
     """By hand and by `os`: pathlib takes as long as all else that is done to read a passage."""
     opened = _open(f"{directory}{os.sep}{file}", directory)
     try:
@@ -85,7 +88,7 @@ def _open(path: str, directory: Path) -> int:
     return os.open(path, flags)
 
 
-def readable_name(path: Path) -> str:
+def readable_name(path: str | PurePath) -> str:
     """A path as text: names from other systems are GB18030 (what old Chinese archives hold) or show escapes."""
     text = str(path)
     try:

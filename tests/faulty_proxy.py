@@ -54,7 +54,7 @@ def faulty_proxy(upstream: str, fault: Fault) -> Iterator[str]:
         done = iter(answer.get_json()["items"] if answer else ())
         items = [next(done) if at % 3 else {"index": {"status": 429, "error": _OVERLOAD}} for at in range(len(pairs))]
         headers = {"X-Elastic-Product": "Elasticsearch"}
-        return Response(json.dumps({"items": items}), 200, headers, content_type="application/json")
+        return Response(json.dumps({"errors": True, "items": items}), 200, headers, content_type="application/json")
 
     with served(app) as url:
         yield url

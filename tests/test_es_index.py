@@ -1,7 +1,7 @@
 """What es_index does to the index: each kind of change, and what it reports."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from es_index.run import index_directory
 from es_index.status import status
 from service_kit.errors import IndexingError
 from service_kit.passages import Passage
+from service_kit.passages.embedded_writer import EmbeddedWriter
 from service_kit.settings import Settings, load_settings
 
 
@@ -301,10 +302,29 @@ def test_status(settings: Settings, texts: Path) -> None:
 def test_untouched_files_are_not_read(settings: Settings, texts: Path) -> None:
     first = index_directory(settings, str(texts))
     write(texts, {"a.txt": "甲题\n改文", "new.txt": "新题\n新文"})
-    untouched = [Path("a.txt"), Path("new.txt"), Path("gone.txt")]
+    untouched = ["a.txt", "new.txt", "gone.txt"]
     report = index_directory(settings, str(texts), untouched=untouched, untouched_in=first.index_id)
     assert counts(report) == (1, 0, 2, 0, 0)
     assert set(indexed(settings)) == {"甲文", "乙文", "新文"}
     # Of another index nothing is known.
     report = index_directory(settings, str(texts), untouched=untouched, untouched_in="another")
     assert counts(report) == (0, 1, 2, 0, 0)
+
+
+def test_the_engine_is_told_of_the_commit_before_all_is_read(
+    settings: Settings, texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = 0
+    told: list[int] = []
+
+    def progress(files: Iterable[str]) -> Iterator[str]:
+        nonlocal read
+        for read, file in enumerate(files, 1):  # noqa: B007
+            yield file
+
+    monkeypatch.setattr(EmbeddedWriter, "begin_commit", lambda writer: told.append(read))
+    write(texts, {f"{n:03}.txt": f"题{n}\n文{n}" for n in range(98)})
+    report = index_directory(settings, str(texts), progress=progress)
+    assert told == [81, 100]
+    assert counts(report) == (100, 0, 0, 0, 0)
+    assert len(indexed(settings)) == 100

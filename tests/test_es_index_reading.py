@@ -17,7 +17,7 @@ def test_a_file_that_is_handed_out_in_pieces_is_read_whole(
     (tmp_path / "a.txt").write_text(f"专项债务\n{TEXT}\n", "utf-8")
     whole = os.read
     monkeypatch.setattr("es_index.scan.os.read", lambda opened, number: whole(opened, min(number, most)))
-    assert read_passage(tmp_path, Path("a.txt")).text == TEXT
+    assert read_passage(tmp_path, "a.txt").text == TEXT
 
 
 def test_what_is_appended_while_a_file_is_opened_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,4 +33,4 @@ def test_what_is_appended_while_a_file_is_opened_is_read(tmp_path: Path, monkeyp
         return facts
 
     monkeypatch.setattr("es_index.scan.os.fstat", tell)
-    assert read_passage(tmp_path, Path("a.txt")).text == TEXT + TEXT
+    assert read_passage(tmp_path, "a.txt").text == TEXT + TEXT

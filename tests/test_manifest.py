@@ -1,5 +1,6 @@
 """The record of which file holds which passage, where runs of es_index do not already test it."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from service_kit.errors import DependencyDown
-from service_kit.passages.manifest import Manifest
+from service_kit.passages.manifest import FILE_NAME, Manifest
 
-ROOT, FILE = Path("/documents"), Path("a.txt")
+ROOT, FILE = Path("/documents"), "a.txt"
 
 
 @pytest.fixture
@@ -39,8 +40,20 @@ def test_others_read_while_the_index_commits(manifest: Manifest, tmp_path: Path)
         with closing(Manifest(tmp_path)) as other:
             seen.append((other.files(ROOT), other.pending(ROOT)))
 
-    many = {Path(f"{n:05}.txt"): f"{n:032}" for n in range(20_000)}  # more than SQLite keeps in memory by itself
+    many = {f"{n:05}.txt": f"{n:032}" for n in range(20_000)}  # more than SQLite keeps in memory by itself
     manifest.record(ROOT, {**many, FILE: "new"}, ["new"], look)
     assert seen == [({FILE: "old"}, ["new"])]
     assert manifest.files(ROOT) == {**many, FILE: "new"}
     assert manifest.pending(ROOT) == ["old"]
+
+
+def test_ids_are_marked_together_and_settled_one_by_one(manifest: Manifest, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as earlier, earlier:  # a row for each, as versions before did
+        earlier.execute("INSERT INTO pending VALUES (?, 'ancient')", (bytes(ROOT),))
+    manifest.mark_pending(ROOT, ["a", "b", "new"])
+    manifest.mark_pending(Path("/others"), ["b"])
+    assert manifest.pending(ROOT) == ["a", "ancient", "b", "new"]
+    assert manifest.ids() == {"old", "a", "ancient", "b", "new"}
+    manifest.settle(ROOT, ["b", "ancient"])
+    assert manifest.pending(ROOT) == ["a", "new"]
+    assert manifest.pending(Path("/others")) == ["b"]

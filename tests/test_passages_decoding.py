@@ -3,8 +3,11 @@
 import codecs
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_kit.errors import UnreadableFile
+from service_kit.passages import decoding
 from service_kit.passages.decoding import decode
 
 SIMPLIFIED = "政府专项债券管理办法\n专项债券收入应当用于公益性资本支出，不得用于经常性支出。2024年"
@@ -78,3 +81,21 @@ def test_refuses(data: bytes) -> None:
         decode(data)
     assert caught.value.words.zh
     assert caught.value.words.en
+
+
+@given(st.text(st.sampled_from("中国专项债a \n，") | st.characters(codec="utf-8"), max_size=12))
+def test_what_is_told_at_a_glance_is_so(text: str) -> None:
+    if decoding._NOT_MISREAD.search(text):
+        for codec in ("gb18030", "cp1252"):
+            with pytest.raises(UnicodeError):
+                text.encode(codec).decode("utf-8")
+
+
+@given(st.text(st.sampled_from("中国专项债务管理办法a 2"), min_size=2, max_size=12))
+def test_nothing_misread_passes_the_glance(text: str) -> None:
+    for codec in ("gb18030", "cp1252"):
+        try:
+            misread = text.encode().decode(codec)
+        except UnicodeError:
+            continue
+        assert not decoding._NOT_MISREAD.search(misread)

@@ -1,9 +1,13 @@
 """The format of a passage file."""
 
+import hashlib
+import json
+
 import pytest
 
 from service_kit.errors import UnreadableFile
 from service_kit.passages import Passage
+from service_kit.passages.passage import METADATA
 from service_kit.passages.txt_file import MAX_BYTES, parse
 
 WITH_METADATA = """地方政府专项债务预算管理办法
@@ -86,6 +90,17 @@ def test_id_depends_on_title_text_and_metadata_but_not_on_the_file() -> None:
     assert len({passage.id for passage in passages}) == len(passages)
     assert Passage("题", "文", file="a.txt").id == passages[0].id
     assert len(passages[0].id) == 32
+
+
+@pytest.mark.parametrize("metadata", [{}, {"issuer": "财政部", "page": ""}])
+def test_the_id_of_a_passage_is_the_one_that_indices_hold(metadata: dict[str, str]) -> None:
+    passage = Passage('题"', "文\n\\🙂", file="a.txt", **metadata)
+    values = [passage.title, passage.text, *(metadata.get(key) for key in METADATA)]
+    assert passage.id == hashlib.sha256(json.dumps(values).encode()).hexdigest()[:32]
+
+
+def test_a_lone_carriage_return_ends_a_line() -> None:
+    assert parse("\r标题\rissuer: 财政部\r\r正文\r\n二\r".encode()) == Passage("标题", "正文\n二", issuer="财政部")
 
 
 def test_json_round_trip() -> None:

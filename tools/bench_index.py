@@ -19,6 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 from elasticsearch import Elasticsearch, helpers
 
 from es_index.run import index_directory
@@ -155,9 +156,7 @@ def _contents(passages: Sequence[Passage]) -> Await:
     operations = [
         Operation(
             one.id,
-            json.dumps({"index": {"_id": one.id}}).encode()
-            + b"\n"
-            + json.dumps({"content": one.content}, ensure_ascii=False).encode(),
+            orjson.dumps({"index": {"_id": one.id}}) + b"\n" + orjson.dumps({"content": one.content}),
         )
         for one in passages
     ]

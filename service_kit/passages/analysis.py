@@ -60,11 +60,14 @@ def passage_terms(title: str, text: str) -> list[str]:
 
 def joined_terms(passages: Iterable[tuple[str, str]]) -> list[str]:
     """Of each (title, text) its `passage_terms`, joined by spaces, in another order. Takes half the time."""
-    folded = [fold(_titled(title, text)) for title, text in passages]
+    passages = list(passages)
+    folded = [fold(text) for _, text in passages]
     if not folded or any(_BORDER in one for one in folded):
-        return [" ".join(_words(one) + _bigrams(one)) for one in folded]
+        return [" ".join(passage_terms(title, text)) for title, text in passages]
+    titles = [_joined_title_terms(title) for title, _ in passages]
     words = " ".join(_words(_BORDER.join(folded))).split(_BORDER)
-    return [f"{own.strip()} {_joined_bigrams(one)}".strip() for own, one in zip(words, folded, strict=True)]
+    parts = zip(titles, words, folded, strict=True)
+    return [f"{title}{own.strip()} {_joined_bigrams(one)}".strip() for title, own, one in parts]
 
 
 def sentence_terms(text: str) -> list[str]:
@@ -128,6 +131,17 @@ def _titled(title: str, text: str) -> str:
 def _title_words(title: str) -> str:
     """Kept, for passages that follow each other are often parts of one document."""
     return fold(title).replace(_STATE_NAME, "")
+
+
+def _joined_title_terms(title: str) -> str:
+    words = _title_terms if len(title) < 100 else _title_terms.__wrapped__
+    return words(title)
+
+
+@lru_cache(1024)
+def _title_terms(title: str) -> str:
+    """With a space after each."""
+    return "".join([f"{term} " for term in sentence_terms(_title_words(title))])
 
 
 def _words(folded: str) -> list[str]:

@@ -23,7 +23,7 @@ ATTEMPTS = 8
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 REQUEST_TIMEOUT_S = 60.0
-_ITEM_FACTS = "items.*.status,items.*.error.type,items.*.error.reason"
+_ITEM_FACTS = "errors,items.*.status,items.*.error.type,items.*.error.reason"
 
 Item = TypeVar("Item")
 Await = Callable[[], Sequence[Operation]]
@@ -113,8 +113,8 @@ class Bulk(Generic[Item]):
             last = attempt == ATTEMPTS - 1
             with calling(self._index):
                 try:
-                    bodies: list[Any] = [one.body for one in operations]
-                    answer = self._client.bulk(index=self._index, operations=bodies, filter_path=_ITEM_FACTS)
+                    body: Any = b"\n".join([one.body for one in operations])  # the client would look at each line
+                    answer = self._client.bulk(index=self._index, operations=[body], filter_path=_ITEM_FACTS)
                 except elasticsearch.ApiError as error:
                     if last or not _may_pass(error.status_code):
                         raise
@@ -122,6 +122,8 @@ class Bulk(Generic[Item]):
                     if last:
                         raise
                 else:
+                    if not answer["errors"]:
+                        break
                     operations = _to_send_again(operations, answer["items"], refused, last=last)
                     if not operations:
                         break

@@ -1,13 +1,12 @@
 """Operations on passages as lines of a bulk request."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from service_kit.passages.elastic_mapping import Analysis, document, with_terms
 from service_kit.passages.passage import Passage
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Operation(NamedTuple):
@@ -26,9 +25,9 @@ def encode(form: Analysis, wanted: Sequence[Passage | str]) -> list[Operation]:
 
 
 def _storing(passage: Passage, stored: Mapping[str, Any]) -> Operation:
-    body = f'{{"index":{{"_id":"{passage.id}"}}}}\n{_ENCODER.encode(stored)}'  # an id is hexadecimal digits
-    return Operation(passage.id, body.encode())
+    # An id is hexadecimal digits.
+    return Operation(passage.id, b'{"index":{"_id":"%b"}}\n%b' % (passage.id.encode(), orjson.dumps(stored)))
 
 
 def _deleting(passage_id: str) -> Operation:
-    return Operation(passage_id, _ENCODER.encode({"delete": {"_id": passage_id}}).encode())
+    return Operation(passage_id, orjson.dumps({"delete": {"_id": passage_id}}))

@@ -69,17 +69,23 @@ def name_prefix(index: str, form: Analysis) -> str:
 
 def document(passage: Passage) -> dict[str, Any]:
     """What is stored of a passage, but for the `terms` of the form `client`, see `with_terms`."""
-    valid = validity(passage)
-    shown = {name: value for name in PASSAGE_FIELDS if (value := getattr(passage, name)) is not None}
-    keys = {
-        "numbers": doc_no_keys(passage.doc_no),
-        "articles": article_keys(passage),
-        "issuers": issuer_keys(passage.issuer),
-        "begins": _iso(valid.begins),
-        "ends": _iso(valid.ends),
-        "repealed_undated": valid.ended,
-    }
-    return {"id": passage.id, **shown, **{key: value for key, value in keys.items() if value}}
+    stored: dict[str, Any] = {"id": passage.id, "title": passage.title, "text": passage.text}
+    if passage.file is not None:
+        stored["file"] = passage.file
+    if articles := article_keys(passage):
+        stored["articles"] = articles
+    if passage.has_metadata:
+        valid = validity(passage)
+        stored |= {name: value for name in METADATA if (value := getattr(passage, name)) is not None}
+        keys = {
+            "numbers": doc_no_keys(passage.doc_no),
+            "issuers": issuer_keys(passage.issuer),
+            "begins": _iso(valid.begins),
+            "ends": _iso(valid.ends),
+            "repealed_undated": valid.ended,
+        }
+        stored |= {key: value for key, value in keys.items() if value}
+    return stored
 
 
 def with_terms(stored: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

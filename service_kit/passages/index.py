@@ -121,7 +121,7 @@ class PassageWriter(Protocol):
         """Remove all passages."""
 
     def begin_commit(self) -> None:
-        """Say that `commit` will come next, so that the engine may begin with it while the caller has other work."""
+        """Say that `commit` will come soon, so that the engine may begin with it while the caller has other work."""
 
     def commit(self) -> None:
         """Make everything since the last commit last and seen.

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from json.encoder import encode_basestring_ascii
@@ -11,7 +12,9 @@ from pathlib import PurePath
 _DECODER = json.JSONDecoder()
 METADATA = ("doc_no", "issuer", "issued", "effective", "repealed", "status", "path", "source", "page")
 """The keys that a file may give between its title and its text, in the order in which they are shown."""
-_IDENTITY = attrgetter("title", "text", *METADATA)
+_METADATA = attrgetter(*METADATA)
+_NO_METADATA = (None,) * len(METADATA)
+_NO_METADATA_IN_ID = ", null" * len(METADATA)
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,16 @@ class Passage:
     @cached_property
     def id(self) -> str:
         """32 hexadecimal digits, equal for equal title, text and metadata."""
-        # json.dumps(_IDENTITY(self)), in two thirds of its time
-        values = ["null" if value is None else encode_basestring_ascii(value) for value in _IDENTITY(self)]
-        return hashlib.sha256(f"[{', '.join(values)}]".encode()).hexdigest()[:32]
+        # json.dumps([self.title, self.text, *metadata]), in a third of its time
+        named = _NO_METADATA_IN_ID
+        if self.has_metadata:
+            named = "".join([f", {_or_null(value)}" for value in _METADATA(self)])
+        identity = f"[{encode_basestring_ascii(self.title)}, {encode_basestring_ascii(self.text)}{named}]"
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+    @property
+    def has_metadata(self) -> bool:
+        return _METADATA(self) != _NO_METADATA
 
     @property
     def content(self) -> str:
@@ -60,11 +70,21 @@ class Passage:
 
     @classmethod
     def from_json(cls, data: bytes) -> "Passage":
-        # A search reads 200: raw_decode takes half the time of json.loads, and a frozen class sets fields by calls.
+        # raw_decode takes half the time of json.loads
+        return cls.of(_DECODER.raw_decode(data.decode())[0])
+
+    @classmethod
+    def of(cls, values: Mapping[str, str | None]) -> "Passage":
+        """`Passage(**values)`, in a quarter of its time: a frozen class sets fields by calls. A search reads 200
+        passages, an indexer thousands a second."""
         passage = object.__new__(cls)
         passage.__dict__.update(_NOTHING)
-        passage.__dict__.update(_DECODER.raw_decode(data.decode())[0])
+        passage.__dict__.update(values)
         return passage
+
+
+def _or_null(value: str | None) -> str:
+    return "null" if value is None else encode_basestring_ascii(value)
 
 
 NAMES = tuple(field.name for field in fields(Passage))

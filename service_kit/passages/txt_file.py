@@ -12,7 +12,6 @@ A file of one line has no title of its own: the line is the passage, and its fir
 """
 
 import re
-from collections.abc import Sequence
 
 from service_kit.errors import UnreadableFile
 from service_kit.passages.decoding import decode
@@ -35,16 +34,17 @@ def parse(data: bytes, file: str | None = None) -> Passage:
     """
     if len(data) > MAX_BYTES:
         raise too_large()
-    text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.strip("\ufeff\x1a\n\t \u3000").split("\n")
-    title = lines[0].strip()
-    metadata, body = _split_metadata(lines[1:])
-    passage = "\n".join(body).strip()
+    text = decode(data).strip("\ufeff\x1a\r\n\t \u3000")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    title, _, below = text.partition("\n")
+    metadata, body = _split_metadata(below)
+    title, passage = title.strip(), body.strip()
     if not title:
         raise UnreadableFile("文件为空", "The file is empty")
     if not passage:
         passage, title = title, _SENTENCE_END.split(title)[0][:MAX_TITLE_FROM_TEXT] or title
-    return Passage(title, passage, **metadata, file=file)
+    return Passage.of({"title": title, "text": passage, **metadata, "file": file})
 
 
 def too_large() -> UnreadableFile:
@@ -54,14 +54,17 @@ def too_large() -> UnreadableFile:
     )
 
 
-def _split_metadata(lines: Sequence[str]) -> tuple[dict[str, str], Sequence[str]]:
-    """The metadata and the lines of the passage, of the lines below the title."""
+def _split_metadata(below: str) -> tuple[dict[str, str], str]:
+    """The metadata and the passage, of what stands below the title."""
     metadata: dict[str, str] = {}
+    if not _PAIR.match(below):
+        return metadata, below
+    lines = below.split("\n")
     for number, line in enumerate(lines):
         if not line.strip():
-            return {key: value for key, value in metadata.items() if value}, lines[number:]
+            return {key: value for key, value in metadata.items() if value}, "\n".join(lines[number:])
         pair = _PAIR.fullmatch(line)
         if not pair:
             break
         metadata[pair[1].lower()] = pair[2].strip()
-    return {}, lines
+    return {}, below

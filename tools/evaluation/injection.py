@@ -111,7 +111,7 @@ def _pair(chosen: tuple[str, str], passages: dict[str, Evidence], other: Evidenc
 
 
 def _evidence(file: Path) -> Evidence:
-    passage = read_passage(file.parent, Path(file.name))
+    passage = read_passage(file.parent, file.name)
     return Evidence(1, passage.title, passage.text, file.name, None, None, None, None, 1.0)
 
 
