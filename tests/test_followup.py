@@ -8,7 +8,7 @@ from rag_server.followups.rewriting import why_unusable
 from rag_server.followups.rewriting_prompt import rewriting_messages
 from rag_server.prompt import room
 from rag_server.turn import Message
-from rag_server.understand import answered_turns, understand
+from rag_server.understand import answered_turns, dialogue, understand
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
 from service_kit.generation import Sampling
@@ -197,6 +197,15 @@ def test_the_form_made_without_a_model_is_searched_beside_the_models() -> None:
     assert understand("它由谁批准？", HISTORY, None, Deadline(), 5).completed == ""
     doubtful = understand("专项债券由谁批准？", HISTORY, None, Deadline(), 5)
     assert (doubtful.new_query, doubtful.completed) == (doubtful.query, "政府专项债务，专项债券由谁批准？")
+
+
+def test_a_question_is_searched_together_with_the_last_ones() -> None:
+    history = [Message(role, f"第{n}问？") for n in range(5) for role in ("user", "assistant")]
+    assert dialogue("多久？", history) == "第2问？，第3问？，第4问？，多久？"
+    assert dialogue("多" * 400, history) == "多" * 300
+    for asked in ("它由谁批准？", "专项债券由谁批准？"):
+        assert understand(asked, HISTORY, None, Deadline(), 5).dialogue == f"{HISTORY[0].content}，{asked}"
+    assert understand("什么是政府专项债务？", [], None, Deadline(), 5).dialogue == ""
 
 
 @pytest.mark.parametrize("bad", ["由国务院批准。", "", "很长" * 200, "第一行\n第二行", DependencyDown("停", "down")])
