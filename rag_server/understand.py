@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from rag_server.extract import without_our_words
-from rag_server.followups.followup import Earlier, carry_topic, pairs, pick_earlier, with_topics
+from rag_server.followups.followup import Earlier, carry_topic, name_sides, pairs, pick_earlier, with_topics
 from rag_server.followups.leaning import leans_on_history, own_words
 from rag_server.followups.rewriting import rewrite
 from rag_server.llm import LLM
@@ -42,7 +42,8 @@ def understand(
     if not leans and len(own_words(query)) > DOUBTFUL_LENGTH:
         return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
-    carried = carry_topic(query, earlier.question)
+    compared = next((turn.question for turn in reversed(turns) if name_sides(query, turn.question) != query), "")
+    carried = carry_topic(query, earlier.question, compared)
     answer, completed = without_our_words(earlier.answer)[:CONTEXT_LENGTH], carried[:CONTEXT_LENGTH]
     asked = dialogue(query, history)
     if not leans:
