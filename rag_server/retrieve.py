@@ -43,22 +43,33 @@ class _TutorialFound(BaseModel):
 DEPTH = 100
 """Passages of each search that are fused. One found by one search alone ranks behind what several agree on, and among
 thousands of passages about something else the right one may come late in each."""
-CONTEXT_WEIGHT = 0.2
-"""Of what the earlier turn answered, beside a question in its full form."""
-DOUBTFUL_CONTEXT_WEIGHT = 0.07
-"""The same beside a question that may stand alone; its completed form weighs as much as the question."""
-SAME_DOCUMENT, SAME_DOCUMENT_DOUBTFUL = 3.0, 5.0
-"""What it counts for a passage that it is of the document that the earlier answer came from, in idf: about as much as a
-word more, so that a passage with better words still wins. The less a question says itself, the more it counts."""
-SAME_PASSAGE, SAME_PASSAGE_DOUBTFUL = 0.0, 2.0
-"""And for the passage itself: rather another one is asked for, and its words are in the full form already.
 
-All these were chosen together with seventeen new dialogues and the development half of the others, by words and with
-e5: R@2 is flat around them."""
+
+class _Weights(NamedTuple):
+    """What counts beside a question's own form, whose weight is 1."""
+
+    completed: float
+    dialogue: float
+    dialogue_meaning: float
+    """How much of its meaning counts, see `MEANING`."""
+    context: float
+    same_document: float
+    """What it counts for a passage that it is of the document that the earlier answer came from, in idf: about as much
+    as a word more, so that a passage with better words still wins. The less a question says itself, the more."""
+    same_passage: float
+    """And for that passage itself: rather another one is asked for, and its words are in the full form already."""
+
+
 MEANING = 0.5
 """How much of what meaning adds to words (see es_search.fusion) counts for a question in a full form; none of it for
 the others: what a fragment or a long quotation resembles says little of what is asked. R@2 of all follow-ups with e5 is
 0.89 at 0.4, 0.91 at 0.5, 0.90 at 0.7."""
+LEANING = _Weights(0.6, 0.2, 0.0, 0.2, same_document=3.0, same_passage=0.0)
+"""Beside a question in its full form."""
+DOUBTFUL = _Weights(0.6, 1.0, MEANING, 0.07, same_document=5.0, same_passage=2.0)
+"""Beside a question that may stand alone.
+
+All these were chosen with the dialogues of `followups.jsonl`, by words and with e5: R@2 is flat around them."""
 
 
 class Ranking(NamedTuple):
@@ -72,10 +83,11 @@ class Ranking(NamedTuple):
 def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline: Deadline) -> Retrieved:
     """At most `top_k` passages, best first.
 
-    A rewritten question is searched as it was asked, too, and what the earlier turn answered is searched beside it, and
-    the form made without a model beside the model's; see `fuse`. A question that stands alone is one search, a short
-    one with a history three; all of a turn go in one request. A search service that knows only the tutorial's
-    contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all words count the same.
+    A rewritten question is searched as it was asked, too, with the questions before it, and what the earlier turn
+    answered is searched beside it, and the form made without a model beside the model's; see `fuse`. A question that
+    stands alone is one search, a short one with a history four; all of a turn go in one request. A search service that
+    knows only the tutorial's contract, `{"docs": [str, …]}`, will do: its passages come without file and score, and all
+    words count the same.
 
     Raises:
         DependencyDown: it answered something else, or as ServiceClient.post.
@@ -83,40 +95,47 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
     leans = understood.new_query != understood.query
     if not leans and not understood.completed:
         return _searches([understood.query], top_k, client, deadline)[0]
-    depth = max(top_k, DEPTH)
-    forms = (understood.new_query, understood.query, *filter(None, [understood.completed]))
-    queries = tuple(dict.fromkeys(forms))
+    weights = LEANING if leans else DOUBTFUL
+    forms = _forms(understood, weights)
     context = [understood.context] if understood.context else []
-    searches = _searches([*queries, *context], depth, client, deadline)
+    searches = _searches([*forms, *context], max(top_k, DEPTH), client, deadline)
     beside = searches.pop().evidence if context else ()
-    asked_for = [_information(found, query) for found, query in zip(searches, queries, strict=True)]
-    if not leans:  # the completed form is a guess
-        asked_for[1:] = [asked_for[0]] * (len(queries) - 1)
+    asked_for = [_information(found, form) for found, form in zip(searches, forms, strict=True)]
+    if not leans:  # the other forms are guesses
+        asked_for = [asked_for[0]] * len(asked_for)
     rankings = [
-        Ranking(found.evidence, weight, 0.0 if leans and query == understood.query else MEANING)
-        for query, found, weight in zip(queries, searches, asked_for, strict=True)
+        Ranking(found.evidence, information * weight, meaning)
+        for found, information, (weight, meaning) in zip(searches, asked_for, forms.values(), strict=True)
     ]
     bonus: Mapping[str, float] = {}
     if context:
-        share = CONTEXT_WEIGHT if leans else DOUBTFUL_CONTEXT_WEIGHT
-        rankings.append(Ranking(beside, asked_for[0] * share, 0.0))
-        bonus = _of_the_same_document(rankings, leans=leans)
+        rankings.append(Ranking(beside, asked_for[0] * weights.context, 0.0))
+        bonus = _of_the_same_document(rankings, weights)
     idf = {term: value for found in searches for term, value in found.idf.items()}
     # A guess proves nothing: with the earlier question before it anything has a basis.
     full = {understood.new_query, understood.completed} if leans else {understood.query}
-    apart = [(q, found.evidence[:top_k]) for q, found in zip(queries, searches, strict=True) if q in full]
+    apart = [(q, found.evidence[:top_k]) for q, found in zip(forms, searches, strict=True) if q in full]
     return replace(searches[0], evidence=fuse(rankings, top_k, bonus), idf=idf, apart=tuple(apart))
 
 
-def _of_the_same_document(rankings: Sequence[Ranking], *, leans: bool) -> dict[str, float]:
+def _forms(understood: Understood, weights: _Weights) -> dict[str, tuple[float, float]]:
+    """The forms of a question that are searched, the full one first: what each counts, and how much of its meaning."""
+    forms = {understood.new_query: (1.0, MEANING)}
+    forms.setdefault(understood.query, (1.0, 0.0))
+    forms.setdefault(understood.completed, (weights.completed, MEANING))
+    forms.setdefault(understood.dialogue, (weights.dialogue, weights.dialogue_meaning))
+    return {text: counts for text, counts in forms.items() if text}
+
+
+def _of_the_same_document(rankings: Sequence[Ranking], weights: _Weights) -> dict[str, float]:
     """By content, what it counts for passages to be of the document of the last ranking's best one: where the earlier
     answer came from."""
-    others, itself = (SAME_DOCUMENT, SAME_PASSAGE) if leans else (SAME_DOCUMENT_DOUBTFUL, SAME_PASSAGE_DOUBTFUL)
     best = next(iter(rankings[-1].evidence), None)
     if best is None:
         return {}
     found = [e for ranking in rankings for e in ranking.evidence]
-    return {e.content: others for e in found if document_of(e) == document_of(best)} | {best.content: itself}
+    alike = {e.content: weights.same_document for e in found if document_of(e) == document_of(best)}
+    return alike | {best.content: weights.same_passage}
 
 
 def document_of(evidence: Evidence) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from rag_server.extract import without_our_words
-from rag_server.followups.followup import Earlier, carry_topic, pairs, pick_earlier, with_topics
+from rag_server.followups.followup import Earlier, carry_topic, name_sides, pairs, pick_earlier, with_topics
 from rag_server.followups.leaning import leans_on_history, own_words
 from rag_server.followups.rewriting import rewrite
 from rag_server.llm import LLM
@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 CONTEXT_LENGTH = 400
 """Characters of an earlier turn that a question is searched with."""
+DIALOGUE_QUESTIONS, DIALOGUE_LENGTH = 3, 300
+"""Questions before this one that it is searched together with, as they were asked, and characters of all of them: where
+the rules complete it with the wrong thing, the right one is among them."""
 DOUBTFUL_LENGTH = 12
 """A question with no more characters of its own may lean on the history although nothing in it shows it."""
 
@@ -39,13 +42,25 @@ def understand(
     if not leans and len(own_words(query)) > DOUBTFUL_LENGTH:
         return Understood(query, query, lang)
     earlier = pick_earlier(query, turns)
-    carried = carry_topic(query, earlier.question)
+    compared = next((turn.question for turn in reversed(turns) if name_sides(query, turn.question) != query), "")
+    carried = carry_topic(query, earlier.question, compared)
     answer, completed = without_our_words(earlier.answer)[:CONTEXT_LENGTH], carried[:CONTEXT_LENGTH]
+    asked = dialogue(query, history)
     if not leans:
-        return Understood(query, query, lang, answer, completed)
+        return Understood(query, query, lang, answer, completed, asked)
     rewritten = rewrite(query, history, llm, deadline.sooner(budget_s)) if llm else None
     event(logger, "rewritten", query=query, new_query=rewritten or carried, by="model" if rewritten else "topic")
-    return Understood(query, rewritten or carried, lang, answer, completed if rewritten else "")
+    return Understood(query, rewritten or carried, lang, answer, completed if rewritten else "", asked)
+
+
+def dialogue(query: str, history: Sequence[Message]) -> str:
+    """The last questions as they were asked, refused ones too, and this one.
+
+    >>> dialogue("多久？", [Message("user", "谁批准？"), Message("assistant", "国务院。")])
+    '谁批准？，多久？'
+    """
+    earlier = [message.content for message in history if message.role == "user"]
+    return "，".join([*earlier[-DIALOGUE_QUESTIONS:], query])[-DIALOGUE_LENGTH:]
 
 
 def answered_turns(history: Sequence[Message]) -> list[Earlier]:

@@ -8,7 +8,7 @@ from rag_server.followups.rewriting import why_unusable
 from rag_server.followups.rewriting_prompt import rewriting_messages
 from rag_server.prompt import room
 from rag_server.turn import Message
-from rag_server.understand import answered_turns, understand
+from rag_server.understand import answered_turns, dialogue, understand
 from service_kit.deadline import Deadline
 from service_kit.errors import DependencyDown
 from service_kit.generation import Sampling
@@ -108,6 +108,8 @@ def test_it_stands_alone(question: str) -> None:
         ("我想了解一下预备费的用途", "比例是多少？", "预备费的用途，比例是多少？"),
         ("What is the budget act?", "When was it passed?", "When was the budget act passed?"),
         ("一般债券和专项债券有什么区别？", "后者的期限怎么确定？", "专项债券的期限怎么确定？"),
+        ("棚改债说的专项收入指啥", "收费公路的呢？", "棚改债说的专项收入指啥，收费公路的呢？"),
+        ("国发〔2021〕5号讲了什么？", "2014年那份43号文说了什么？", "国发〔2021〕5号讲了，2014年那份43号文说了什么？"),
         ("预算法第三十四条怎么规定？", "三十五条呢？", "预算法第三十五条怎么规定？"),
         ("国发〔2014〕43号对融资平台有什么要求？", "那对考核呢？", "国发〔2014〕43号对考核有什么要求？"),
         ("其他部门能不能替政府举债？", "企业呢？", "企业能不能替政府举债？"),
@@ -197,6 +199,25 @@ def test_the_form_made_without_a_model_is_searched_beside_the_models() -> None:
     assert understand("它由谁批准？", HISTORY, None, Deadline(), 5).completed == ""
     doubtful = understand("专项债券由谁批准？", HISTORY, None, Deadline(), 5)
     assert (doubtful.new_query, doubtful.completed) == (doubtful.query, "政府专项债务，专项债券由谁批准？")
+
+
+def test_what_was_compared_keeps_its_names() -> None:
+    history = [
+        Message("user", "一般债券和专项债券有什么区别？", "一般债券和专项债券有什么区别？"),
+        Message("assistant", "一般债券和专项债券的偿还来源不同。"),
+        Message("user", "后者列进哪本预算？", "专项债券列进哪本预算？"),
+        Message("assistant", "专项债券列入政府性基金预算。"),
+    ]
+    assert understand("前者呢？", history, None, Deadline(), 5).new_query == "一般债券列进哪本预算？"
+
+
+def test_a_question_is_searched_together_with_the_last_ones() -> None:
+    history = [Message(role, f"第{n}问？") for n in range(5) for role in ("user", "assistant")]
+    assert dialogue("多久？", history) == "第2问？，第3问？，第4问？，多久？"
+    assert dialogue("多" * 400, history) == "多" * 300
+    for asked in ("它由谁批准？", "专项债券由谁批准？"):
+        assert understand(asked, HISTORY, None, Deadline(), 5).dialogue == f"{HISTORY[0].content}，{asked}"
+    assert understand("什么是政府专项债务？", [], None, Deadline(), 5).dialogue == ""
 
 
 @pytest.mark.parametrize("bad", ["由国务院批准。", "", "很长" * 200, "第一行\n第二行", DependencyDown("停", "down")])

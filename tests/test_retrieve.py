@@ -8,8 +8,7 @@ from flask import Flask, Response, jsonify, request
 
 from es_search.app import create_app
 from rag_server.retrieve import (
-    SAME_DOCUMENT,
-    SAME_PASSAGE,
+    LEANING,
     Ranking,
     _of_the_same_document,
     document_of,
@@ -77,7 +76,7 @@ def found(settings: Settings, understood: Understood) -> list[str]:
         return [e.title for e in retrieve(understood, 2, client, Deadline()).evidence]
 
 
-LEANING = Understood("可以吗？", "专项债务可以吗？", "zh", GENERAL.text)
+ASKS_ON = Understood("可以吗？", "专项债务可以吗？", "zh", GENERAL.text)
 
 
 def test_a_turn_is_one_request_and_a_service_that_knows_no_more_gets_one_each(settings: Settings) -> None:
@@ -97,10 +96,10 @@ def test_a_turn_is_one_request_and_a_service_that_knows_no_more_gets_one_each(se
     app.after_request(forget)
     with served(app) as url:
         client = ServiceClient("es_search", url, timeout_s=10)
-        in_one = retrieve(LEANING, 2, client, Deadline())
+        in_one = retrieve(ASKS_ON, 2, client, Deadline())
         assert [body.get("more") for body in asked] == [["可以吗？", GENERAL.text]]
         known = False
-        assert retrieve(LEANING, 2, client, Deadline()) == in_one
+        assert retrieve(ASKS_ON, 2, client, Deadline()) == in_one
     assert [body["question"] for body in asked[1:]] == ["专项债务可以吗？", "可以吗？", GENERAL.text]
 
 
@@ -112,7 +111,14 @@ def test_more_that_keeps_no_contract_is_named(settings: Settings) -> None:
         return {"docs": [], "more": [1, 2]}
 
     with served(app) as url, pytest.raises(DependencyDown, match=r"contract|约定"):
-        retrieve(LEANING, 2, ServiceClient("es_search", url, timeout_s=10), Deadline())
+        retrieve(ASKS_ON, 2, ServiceClient("es_search", url, timeout_s=10), Deadline())
+
+
+def test_questions_before_tell_what_a_short_one_is_about(settings: Settings) -> None:
+    alone = Understood("收入？", "收入？", "zh", completed="一般债务，收入？")
+    assert found(settings, alone)[0] == GENERAL.title
+    told = replace(alone, dialogue="专项债务本金通过什么偿还？，专项债券呢？，收入？")
+    assert found(settings, told)[0] == SPECIAL.title
 
 
 def test_a_bad_rewriting_does_not_lose_the_passage(settings: Settings) -> None:
@@ -130,8 +136,8 @@ def test_a_passage_of_the_document_answered_from_comes_before_an_equal_one() -> 
     equal = [replace(e, doc_no=number) for e, number in zip(evidence(("甲", 0.5), ("乙", 0.5)), "12", strict=True)]
     answered = replace(evidence(("丙", 0.9))[0], doc_no="2")
     rankings = [Ranking(equal, 10.0), Ranking([answered], 1.0)]
-    bonus = _of_the_same_document(rankings, leans=True)
-    assert bonus == {equal[1].content: SAME_DOCUMENT, answered.content: SAME_PASSAGE}
+    bonus = _of_the_same_document(rankings, LEANING)
+    assert bonus == {equal[1].content: LEANING.same_document, answered.content: LEANING.same_passage}
     assert [e.title for e in fuse(rankings, 1, bonus)] == ["乙"]
     assert fuse(rankings, 3, bonus)[0].score == fuse(rankings, 3)[1].score  # it ranks, and proves nothing
     better = [Ranking([replace(equal[0], score=0.9), equal[1]], 10.0), rankings[1]]

@@ -103,8 +103,9 @@ def with_topics(turns: Sequence[Earlier]) -> list[Earlier]:
     return told
 
 
-def carry_topic(question: str, previous: str) -> str:
-    """`question` completed with what `previous`, a question in its full form, is about.
+def carry_topic(question: str, previous: str, compared: str = "") -> str:
+    """`question` completed with what `previous`, a question in its full form, is about. `compared`: the question about
+    the two things that 前者 and 后者 are, where that is another one.
 
     >>> carry_topic("它可以用于经常性支出吗？", "什么是政府专项债务？")
     '政府专项债务可以用于经常性支出吗？'
@@ -122,8 +123,9 @@ def carry_topic(question: str, previous: str) -> str:
     named = _full_number(rest, previous)
     if named != rest:
         return named
-    named = _name_sides(rest, previous)
-    if named != rest and len(own_words(named)) >= COMPLETE:
+    named = name_sides(rest, compared or previous)
+    asked = named.rstrip("？?。！!，, ")
+    if named != rest and len(own_words(named)) >= COMPLETE and not asked.endswith("呢"):
         return named
     rest = named
     topic = topic_of(previous) if _HAN.search(previous) else _topic_en(previous)
@@ -169,8 +171,8 @@ def _full_number(question: str, previous: str) -> str:
     return question
 
 
-def _name_sides(question: str, previous: str) -> str:
-    """前者 and 后者 by their names."""
+def name_sides(question: str, previous: str) -> str:
+    """前者 and 后者 by their names, where `previous` asks about two things."""
     sides = _AND.search(_plain(previous))
     if not sides:
         return question
@@ -190,14 +192,15 @@ def _exchange(fragment: str, previous: str, topic: str) -> str | None:
     subject = _PREDICATE.split(previous)[0]
     if subject and not own_words(fragment) and ACTOR.fullmatch(fragment) and not own_words(subject):
         return fragment + previous.removeprefix(subject)
-    if topic in previous and pairs(fragment) & pairs(topic):
+    is_all = topic == previous.strip("？?。 ")  # exchanged, it would leave nothing that is asked
+    if topic in previous and pairs(fragment) & pairs(topic) and not is_all:
         return previous.replace(topic, fragment, 1)
     for group in _CONTRASTS:
         new_word = next((word for word in group if word in fragment and word not in previous), None)
         old_word = next((word for word in group if word in previous and word not in fragment), None)
         if new_word and old_word:
             return previous.replace(old_word, new_word)
-    if topic in previous:
+    if topic in previous and not (is_all and own_words(fragment)):
         return previous.replace(topic, fragment if own_words(fragment) else f"{topic}的{fragment}", 1)
     return None
 
