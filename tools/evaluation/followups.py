@@ -37,8 +37,8 @@ ARTICLES = 10_000
 TOP_K = 2
 PARTS = ("development", "held-out", "second", "third", "fourth")
 """Rules were made by the first, weights by the first and `second`. `third` was written by somebody who knew neither;
-after its first figure was taken it chose two numbers, `LEAST_TOPIC` and `LEAST_TO_STAND`. So was `fourth`; it then chose
-the weights of `rag_server.retrieve` with the others."""
+after its first figure was taken it chose two numbers, `LEAST_TOPIC` and `LEAST_TO_STAND`. So was `fourth`; it then
+chose the weights of `rag_server.retrieve` with the others."""
 PATIENT_S = 60.0
 """For a question's vector, however busy the machine is: no figure may depend on that."""
 OWN_LAWS = ("中华人民共和国预算法", "中华人民共和国政府采购法")
