@@ -61,12 +61,15 @@ class _Weights(NamedTuple):
 
 
 MEANING = 0.5
-"""How much of what meaning adds to words (see es_search.fusion) counts for a question in a full form; none of it for
-the others: what a fragment or a long quotation resembles says little of what is asked. R@2 of all follow-ups with e5 is
-0.89 at 0.4, 0.91 at 0.5, 0.90 at 0.7."""
-LEANING = _Weights(0.6, 0.2, 0.0, 0.2, same_document=3.0, same_passage=0.0)
+"""How much of what meaning adds to words (see es_search.fusion) counts for a question in a full form, and for the last
+questions beside one that may stand alone; none of it for the others: what a fragment or a long quotation resembles says
+little of what is asked. R@2 of follow-ups with e5, before the last questions were searched, was 0.89 at 0.4, 0.91 at
+0.5, 0.90 at 0.7."""
+LEANING = _Weights(completed=0.6, dialogue=0.2, dialogue_meaning=0.0, context=0.2, same_document=3.0, same_passage=0.0)
 """Beside a question in its full form."""
-DOUBTFUL = _Weights(0.6, 1.0, MEANING, 0.07, same_document=5.0, same_passage=2.0)
+DOUBTFUL = _Weights(
+    completed=0.6, dialogue=1.0, dialogue_meaning=MEANING, context=0.07, same_document=5.0, same_passage=2.0
+)
 """Beside a question that may stand alone.
 
 All these were chosen with the dialogues of `followups.jsonl`, by words and with e5: R@2 is flat around them."""

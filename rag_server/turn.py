@@ -53,7 +53,7 @@ class Understood:
     """Another form of the question to be searched beside it: the one made without a model where `new_query` is the
     model's; of a short question that seems to stand alone, what it would be if it did not. Else empty."""
     dialogue: str = ""
-    """The session's last questions and this one, as they were asked; empty where `context` is."""
+    """The session's last questions and this one, as they were asked; empty where there is no turn to go on from."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
 from elasticsearch import Elasticsearch, helpers
 
 from es_index.run import index_directory
@@ -27,7 +26,7 @@ from es_index.scan import list_files, read_passage
 from service_kit.passages import Passage
 from service_kit.passages.elastic_bulk import Await, Bulk
 from service_kit.passages.elastic_connection import connect
-from service_kit.passages.elastic_encoding import Operation
+from service_kit.passages.elastic_encoding import storing
 from service_kit.passages.elastic_mapping import AT_REST, WHILE_FILLED
 from service_kit.settings import Settings, load_settings
 from tools.console import run_tool
@@ -153,13 +152,7 @@ def print_table(figures: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _contents(passages: Sequence[Passage]) -> Await:
-    operations = [
-        Operation(
-            one.id,
-            orjson.dumps({"index": {"_id": one.id}}) + b"\n" + orjson.dumps({"content": one.content}),
-        )
-        for one in passages
-    ]
+    operations = [storing(one, {"content": one.content}) for one in passages]
     return lambda: operations
 
 

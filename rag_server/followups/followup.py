@@ -173,6 +173,8 @@ def _full_number(question: str, previous: str) -> str:
 
 def name_sides(question: str, previous: str) -> str:
     """前者 and 后者 by their names, where `previous` asks about two things."""
+    if "前者" not in question and "后者" not in question:
+        return question
     sides = _AND.search(_plain(previous))
     if not sides:
         return question

@@ -19,7 +19,6 @@ MAX_REPLACED = 0.01
 """Share of U+FFFD, which stands for what an earlier conversion lost, that a text may hold."""
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_ALL_MARKS = tuple(mark for mark, _ in _MARKS)
 _GUESSED = ("utf-16-le", "utf-16-be", "gb18030", "big5")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f-\x84\x86-\x9f]")
 """What no text holds. Allowed are white space and Ctrl-Z, with which DOS ended files."""
@@ -44,8 +43,6 @@ def decode(data: bytes) -> str:
 
 
 def _decode_marked(data: bytes) -> str | None:
-    if not data.startswith(_ALL_MARKS):
-        return None
     for mark, codec in _MARKS:
         if data.startswith(mark):
             try:

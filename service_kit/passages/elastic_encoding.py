@@ -20,11 +20,12 @@ def encode(form: Analysis, wanted: Sequence[Passage | str]) -> list[Operation]:
     """The operations that store these passages, and delete what has these ids."""
     passages = [one for one in wanted if not isinstance(one, str)]
     documents = [document(one) for one in passages]
-    stored = map(_storing, passages, with_terms(documents) if form == "client" else documents)
+    stored = map(storing, passages, with_terms(documents) if form == "client" else documents)
     return [_deleting(one) if isinstance(one, str) else next(stored) for one in wanted]
 
 
-def _storing(passage: Passage, stored: Mapping[str, Any]) -> Operation:
+def storing(passage: Passage, stored: Mapping[str, Any]) -> Operation:
+    """The operation that puts the document `stored` under the passage's id."""
     # An id is hexadecimal digits.
     return Operation(passage.id, b'{"index":{"_id":"%b"}}\n%b' % (passage.id.encode(), orjson.dumps(stored)))
 

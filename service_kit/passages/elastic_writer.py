@@ -78,7 +78,8 @@ class ElasticWriter:
     def begin_commit(self) -> None:
         """Let the server refresh while it still indexes: its indexing threads share that work, while a refresh that
         comes after them has one thread."""
-        self._bulk.send_refresh()
+        if self._dirty:
+            self._bulk.send_refresh()
 
     def commit(self) -> None:
         if not self._dirty:

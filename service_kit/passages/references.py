@@ -128,8 +128,6 @@ def article_keys(passage: Passage) -> tuple[str, ...]:
     named = _keys_in(passage.path) if passage.path else ()
     if not named:
         heads = [found[0] for line in passage.text.split("\n") if (found := _ARTICLE_HEAD.match(line))]
-        if len(heads) == 1:
-            return _keys_in_head(heads[0])
         named = tuple(key for head in heads for key in _keys_in_head(head))
     return tuple(dict.fromkeys(named))
 
