@@ -103,9 +103,10 @@ def retrieve(understood: Understood, top_k: int, client: ServiceClient, deadline
     context = [understood.context] if understood.context else []
     searches = _searches([*forms, *context], max(top_k, DEPTH), client, deadline)
     beside = searches.pop().evidence if context else ()
-    asked_for = [_information(found, form) for found, form in zip(searches, forms, strict=True)]
-    if not leans:  # the other forms are guesses
-        asked_for = [asked_for[0]] * len(asked_for)
+    if leans:
+        asked_for = [_information(found, form) for found, form in zip(searches, forms, strict=True)]
+    else:  # the other forms are guesses
+        asked_for = [_information(searches[0], understood.query)] * len(forms)
     rankings = [
         Ranking(found.evidence, information * weight, meaning)
         for found, information, (weight, meaning) in zip(searches, asked_for, forms.values(), strict=True)
